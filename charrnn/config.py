@@ -1,0 +1,268 @@
+"""Every setting of a model and of its training, with its default: the one place where defaults are written.
+
+The command line takes its options and their defaults from these classes, the trainer and the model receive them, and the
+checkpoint stores them. Nothing here imports NumPy or Numba, so that `charrnn --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from charrnn.errors import ConfigError
+
+OPTIMIZERS = ("adamw", "adam", "rmsprop", "adagrad", "sgd")
+LR_SCHEDULES = ("cosine", "step", "constant")
+SPLITS = ("tail", "stream")
+PRECISIONS = ("auto", "f32", "bf16")
+NORMALIZATIONS = ("none", "nfc", "nfkc")
+
+#: The learning rate that is used for an optimizer when none is given.
+DEFAULT_LR = {"adamw": 2e-3, "adam": 2e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
+
+#: How many passes over the training text a run makes when neither epochs, steps nor time are given.
+DEFAULT_EPOCHS = 10.0
+
+_Config = TypeVar("_Config", bound="_Checked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """Shared by the configurations: conversion to and from JSON, and the checks that their fields need."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a dict that `json.dumps` takes."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls: type[_Config], settings: dict[str, Any]) -> _Config:
+        """Return the configuration that `to_json` wrote; unknown or missing names raise `ConfigError`."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(settings, dict) or not names.issuperset(settings):
+            raise ConfigError(f"{cls.__name__} has settings this version does not know: "
+                              f"{sorted(map(str, set(settings) - names))}")
+        try:
+            return cls(**settings)
+        except TypeError as error:
+            raise ConfigError(f"{cls.__name__}: {error}") from None
+
+    def replace(self: _Config, **changes: Any) -> _Config:
+        """Return a copy with some settings changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def _whole(self, name: str, low: int, high: int = 2**31 - 1) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ConfigError(f"{option(name)} must be a whole number from {low} to {high}, not {value!r}")
+
+    def _real(self, name: str, low: float, high: float = math.inf, *, open_low: bool = False,
+              open_high: bool = False) -> None:
+        value = getattr(self, name)
+        number = not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value)
+        if not number or not low <= value <= high or (open_low and value == low) or (open_high and value == high):
+            ends = f"{'above' if open_low else 'at least'} {low:g}"
+            if high < math.inf:
+                ends += f" and {'below' if open_high else 'at most'} {high:g}"
+            raise ConfigError(f"{option(name)} must be a number {ends}, not {value!r}")
+
+    def _choice(self, name: str, choices: tuple[str, ...]) -> None:
+        if getattr(self, name) not in choices:
+            raise ConfigError(f"{option(name)} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+
+
+def option(name: str) -> str:
+    """Return a field's name as the command line spells it: `hidden_size` is `--hidden-size`."""
+    return "--" + name.replace("_", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(_Checked):
+    """The shape of a network: everything that its weights depend on.
+
+    Attributes
+    ----------
+    vocab_size : V, number of distinct characters.
+    cell : name of the recurrent cell, a module of `charrnn.cells`.
+    hidden_size : H, units in each layer.
+    num_layers : L, recurrent layers on top of each other.
+    embedding_size : E, length of the learned vector that stands for a character; 0 means one-hot.
+    dropout : probability with which an output of a layer is left out in training.
+    """
+
+    vocab_size: int
+    cell: str = "lstm"
+    hidden_size: int = 256
+    num_layers: int = 2
+    embedding_size: int = 0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        from charrnn.cells import CELLS
+
+        self._whole("vocab_size", 1, 0x110000)
+        self._choice("cell", CELLS)
+        self._whole("hidden_size", 1, 65536)
+        self._whole("num_layers", 1, 1000)
+        self._whole("embedding_size", 0, 65536)
+        self._real("dropout", 0, 1, open_high=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(_Checked):
+    """How a model is trained. Zero switches `clip_norm`, `clip_value` and `weight_decay` off; None means "chosen for you".
+
+    Attributes
+    ----------
+    batch_size : B, parallel streams that the training text is cut into.
+    seq_len : T, characters that the gradient flows back through (the window of truncated BPTT).
+    optimizer, lr : update rule and its highest learning rate (None: `DEFAULT_LR`).
+    beta1 : decay of the gradient's average in Adam and AdamW, the momentum of SGD.
+    beta2 : decay of the squared gradient's average in Adam, AdamW and RMSProp.
+    lr_schedule, warmup : course of the rate over the run, and the share of the run in which it rises from 0.
+    clip_norm, clip_value : limit on the norm of the whole gradient, and on each of its elements.
+    weight_decay : decoupled in AdamW, added to the gradient in the other optimizers; never applied to biases.
+    epochs, max_steps, max_time : when to stop, whichever comes first; max_time in seconds.
+    val_fraction, test_fraction, split : how much of the text is held out, and from where.
+    eval_every, save_every, sample_every : steps between evaluations, saves and samples (None: about 20 in a run).
+    patience : evaluations without a better loss after which training stops (None: never).
+    seed : decides the initial weights and the dropout.
+    threads : CPU threads (None: all that the process may use); never changes a result.
+    precision : "f32", "bf16" (products only; needs CPU support) or "auto".
+    """
+
+    batch_size: int = 50
+    seq_len: int = 64
+    optimizer: str = "adamw"
+    lr: float | None = None
+    beta1: float = 0.9
+    beta2: float = 0.99
+    lr_schedule: str = "cosine"
+    warmup: float = 0.02
+    clip_norm: float = 1.0
+    clip_value: float = 0.0
+    weight_decay: float = 0.01
+    epochs: float | None = None
+    max_steps: int | None = None
+    max_time: float | None = None
+    val_fraction: float = 0.1
+    test_fraction: float = 0.0
+    split: str = "tail"
+    eval_every: int | None = None
+    save_every: int | None = None
+    sample_every: int | None = None
+    patience: int | None = None
+    seed: int = 0
+    threads: int | None = None
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        self._whole("batch_size", 1)
+        self._whole("seq_len", 1)
+        self._choice("optimizer", OPTIMIZERS)
+        if self.lr is not None:
+            self._real("lr", 0, open_low=True)
+        self._real("beta1", 0, 1, open_high=True)
+        self._real("beta2", 0, 1, open_high=True)
+        self._choice("lr_schedule", LR_SCHEDULES)
+        self._real("warmup", 0, 1)
+        self._real("clip_norm", 0)
+        self._real("clip_value", 0)
+        self._real("weight_decay", 0)
+        for name in ("epochs", "max_time"):
+            if getattr(self, name) is not None:
+                self._real(name, 0, open_low=True)
+        for name in ("max_steps", "eval_every", "save_every", "sample_every", "patience", "threads"):
+            if getattr(self, name) is not None:
+                self._whole(name, 1)
+        self._real("val_fraction", 0, 1, open_high=True)
+        self._real("test_fraction", 0, 1, open_high=True)
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ConfigError("--val-fraction and --test-fraction together leave no text to train on: "
+                              "their sum must be below 1")
+        self._choice("split", SPLITS)
+        self._whole("seed", 0, 2**63 - 1)
+        self._choice("precision", PRECISIONS)
+
+    @property
+    def peak_lr(self) -> float:
+        """The highest learning rate of the run: `lr`, or the optimizer's own default."""
+        return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(_Checked):
+    """How bytes become characters. Stored with the model, and applied to primes and evaluated texts as well.
+
+    Attributes
+    ----------
+    encoding : a codec's name; "utf-8" also recognises the byte order marks of UTF-8, UTF-16 and UTF-32.
+    errors : "strict" or "replace" (an invalid byte becomes U+FFFD) or "ignore".
+    bytes : every byte is one character, nothing is decoded.
+    normalize : Unicode normalisation of the text, "none", "nfc" or "nfkc".
+    """
+
+    encoding: str = "utf-8"
+    errors: str = "strict"
+    bytes: bool = False
+    normalize: str = "none"
+
+    def __post_init__(self) -> None:
+        import codecs
+
+        try:
+            is_text = codecs.lookup(self.encoding)._is_text_encoding
+        except (LookupError, TypeError, ValueError):
+            is_text = False
+        if not is_text:
+            raise ConfigError(f"--encoding {self.encoding!r} is no text encoding that Python knows; "
+                              "try utf-8, utf-16, latin-1, cp1251, shift_jis or another name")
+        self._choice("errors", ("strict", "replace", "ignore"))
+        if not isinstance(self.bytes, bool):
+            raise ConfigError(f"--bytes must be on or off, not {self.bytes!r}")
+        self._choice("normalize", NORMALIZATIONS)
+        if self.bytes and (self.encoding != "utf-8" or self.errors != "strict" or self.normalize != "none"):
+            raise ConfigError("--bytes reads bytes as they are: leave out --encoding, --errors and --normalize")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig(_Checked):
+    """How text is generated.
+
+    The options act in this order: logits / temperature, then `top_k`, `top_p`, `min_p` on the probabilities that remain,
+    each renormalised, then one draw. `argmax` takes the most probable character instead.
+
+    Attributes
+    ----------
+    length : characters to generate for each sample, the prime not counted.
+    temperature : above 0; below 1 sharpens, above 1 flattens the distribution.
+    argmax : take the most probable character, draw nothing.
+    top_k : only the k most probable characters (0: all).
+    top_p : only the most probable characters that together reach this probability (1: all).
+    min_p : only characters at least this share as probable as the most probable one (0: all).
+    seed : decides every draw; sample k of n depends on (seed, k) alone.
+    num_samples : texts to generate.
+    stop : a text ends, after it, where one of these appears.
+    """
+
+    length: int = 1000
+    temperature: float = 1.0
+    argmax: bool = False
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int = 0
+    num_samples: int = 1
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._whole("length", 0)
+        self._real("temperature", 0, open_low=True)
+        self._whole("top_k", 0)
+        self._real("top_p", 0, 1, open_low=True)
+        self._real("min_p", 0, 1)
+        self._whole("seed", 0, 2**63 - 1)
+        self._whole("num_samples", 1)
+        if not all(isinstance(text, str) and text for text in self.stop):
+            raise ConfigError("--stop must not be empty")
