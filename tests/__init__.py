@@ -1,0 +1,1 @@
+"""The tests of charrnn; `tests.reference` holds the independent implementations they compare with."""
