@@ -66,7 +66,7 @@ def shapes(cell: str, case: Case) -> dict[str, tuple[int, ...]]:
 
 
 def draw(cell: str, case: Case, seed: int) -> dict[str, Any]:
-    """Return random `weights`, `state`, `ids`, `targets` and `masks` (None without dropout), exact in float32."""
+    """Return random `weights` and `state` (exact in float32), `ids`, `targets` and `masks` (None without dropout)."""
     rng = np.random.default_rng(seed)
 
     def uniform(*shape: int) -> np.ndarray:
