@@ -1,0 +1,75 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+
+    i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      how much is written
+    f = sigmoid(W_if x + b_if + W_hf h + b_hf)      how much is kept
+    g = tanh(W_ig x + b_ig + W_hg h + b_hg)         what is written
+    o = sigmoid(W_io x + b_io + W_ho h + b_ho)      how much is shown
+    c' = f * c + i * g
+    h' = o * tanh(c')
+
+From c' back to c the gradient is only multiplied by f, element by element, by no matrix: this is why an LSTM remembers for
+longer than a plain recurrent net, and why the bias of f starts at 1.
+"""
+
+from __future__ import annotations
+
+from charrnn.kernels.activation import sigmoid, tanh
+from charrnn.kernels.cell import Cell
+from charrnn.kernels.jit import jit
+
+
+@jit
+def _add_sigmoid(z, u, bias):
+    for j in range(z.size):
+        z[j] = sigmoid(z[j] + u[j] + bias[j])
+
+
+@jit
+def _add_tanh(z, u, bias):
+    for j in range(z.size):
+        z[j] = tanh(z[j] + u[j] + bias[j])
+
+
+@jit
+def _advance(i, f, g, o, c_prev, c, tanh_c, h):
+    for j in range(h.size):
+        new = f[j] * c_prev[j] + i[j] * g[j]
+        c[j] = new
+        tanh_c[j] = tanh(new)
+        h[j] = o[j] * tanh_c[j]
+
+
+@jit
+def forward(z, u, bias, bias_apart, states, t, b, tape):
+    """One step of one row; the arguments are those of `Cell`, states (h, c), tape tanh(c')."""
+    n = states.shape[3]
+    _add_sigmoid(z[:2 * n], u[:2 * n], bias[:2 * n])
+    _add_tanh(z[2 * n:3 * n], u[2 * n:3 * n], bias[2 * n:3 * n])
+    _add_sigmoid(z[3 * n:], u[3 * n:], bias[3 * n:])
+    _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], tape, states[0, t + 1, b])
+
+
+@jit
+def _retreat(i, f, g, o, c_prev, tanh_c, dh_out, dh_next, dc):
+    one = tanh_c.dtype.type(1)
+    for j in range(tanh_c.size):
+        it, ft, gt, ot, th = i[j], f[j], g[j], o[j], tanh_c[j]
+        dh = dh_out[j] + dh_next[j]
+        d = dc[j] + dh * ot * (one - th * th)
+        i[j] = d * gt * it * (one - it)
+        f[j] = d * c_prev[j] * ft * (one - ft)
+        g[j] = d * it * (one - gt * gt)
+        o[j] = dh * th * ot * (one - ot)
+        dc[j] = d * ft
+
+
+@jit
+def backward(z, states, t, b, tape, dh, dstates):
+    """One step back of one row; the arguments are those of `Cell`."""
+    n = states.shape[3]
+    _retreat(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], tape, dh, dstates[0, b], dstates[1, b])
+    dstates[0, b][:] = 0  # h reaches the step through the recurrent product alone
+
+
+CELL = Cell(name="lstm", gates=("i", "f", "g", "o"), states=("h", "c"), kept=1, apart=0, forget_gate=1,
+            forward=forward, backward=backward)

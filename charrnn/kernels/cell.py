@@ -1,0 +1,55 @@
+"""What a recurrent cell consists of; `charrnn.cells` holds one file for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A recurrent cell: its names, and the element-wise halves of its forward and backward step.
+
+    The sweep over time, the matrix products and the memory are the same for all cells and live in
+    `charrnn.kernels.sweep`. It calls, for every row of the batch,
+
+        forward(z, u, bias, bias_apart, states, t, b, tape)
+        backward(z, states, t, b, tape, dh, dstates)
+
+    with, for G gates, S states and A kept values of H units each:
+
+    z : (G * H,), product of the layer's input with the input weights; `forward` leaves the gates in it, `backward` the
+        gradient of what went into the gates.
+    u : (G * H,), product of the previous h with the recurrent weights.
+    bias : (G * H,), sum of both biases; for the gates that are `apart`, of the input's alone.
+    bias_apart : (apart * H,), recurrent bias of the gates that are apart.
+    states : (S, T + 1, B, H), of which [:, t, b] is before and [:, t + 1, b] after the step; h is the first.
+    tape : (A * H,), what `forward` keeps for `backward`; `backward` leaves the gradient of the `apart` gates' recurrent
+        product at its start.
+    dh : (H,), gradient of the loss with respect to this step's output.
+    dstates : (S, B, H), of which [:, b] is the gradient with respect to the states after the step; `backward` turns it
+        into that with respect to the states before it, but for what flows through the recurrent product, which the
+        sweep adds to h's.
+
+    Whole arrays and indices are passed for the states, since a slice such as states[:, t, b] would have a stride that
+    LLVM does not know, and nothing over it would vectorise.
+
+    Attributes
+    ----------
+    name : as in `charrnn.cells`.
+    gates : one letter each, in PyTorch's order.
+    states : one letter each, h first.
+    kept : A.
+    apart : number of last gates whose recurrent product is not simply added to the input's.
+    forget_gate : index of the gate whose bias starts at 1, or None.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+    kept: int
+    apart: int
+    forget_gate: int | None
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]

@@ -1,0 +1,86 @@
+"""How every kernel is compiled: one set of flags, one cache that cannot go stale, one way to specialise.
+
+Numba's own cache looks at the file a function stands in, not at the files of the functions it calls, so an edit to a helper
+could bring back old machine code. Here the cache folder's name holds a hash over all sources that kernels are made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numba
+from numba import config as numba_config
+
+#: LLVM may contract, reassociate and approximate; it may not assume that NaN and infinity never occur, since the checks
+#: for a diverged run rest on seeing them.
+FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256()
+    for folder in ("kernels", "cells"):
+        for path in sorted((_PACKAGE / folder).glob("*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(f"{numba.__version__} {sys.version}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _user_cache() -> Path:
+    if "CHARRNN_CACHE" in os.environ:
+        return Path(os.environ["CHARRNN_CACHE"])
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "charrnn"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "charrnn"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "charrnn"
+
+
+def _cache_folder() -> str | None:
+    """Return the folder for compiled kernels, made if need be, or None where nothing can be written."""
+    try:
+        folder = _user_cache() / _source_hash()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except (OSError, RuntimeError):  # RuntimeError: no home folder is known
+        return None
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a kernel with the project's flags: no Python objects, no lock held, kept in the cache across runs."""
+    if function is None:
+        return lambda function: jit(function, **options)
+    before = numba_config.CACHE_DIR
+    numba_config.CACHE_DIR = CACHE_FOLDER or before
+    try:
+        return numba.njit(function, fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
+                          no_cpython_wrapper=function.__name__.startswith("_"),
+                          cache=CACHE_FOLDER is not None and not options.get("inline"), **options)
+    finally:
+        numba_config.CACHE_DIR = before
+
+
+def specialise(template: Callable[..., Any], name: str, **functions: Any) -> Any:
+    """Compile `template` with some of its global names bound to other functions.
+
+    The sweep over time is written once and calls `cell_forward` and `cell_backward`, which this binds to a cell's own.
+    Passing them as arguments or in a closure would compile as well, but Numba cannot cache either across processes.
+    """
+    assert isinstance(template, FunctionType)
+    bound = FunctionType(template.__code__, {**template.__globals__, **functions}, template.__name__)
+    bound.__qualname__ = f"{template.__qualname__}_{name}"  # the cache tells specialisations apart by this name
+    bound.__module__ = template.__module__
+    bound.__doc__ = template.__doc__
+    return jit(bound)

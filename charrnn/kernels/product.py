@@ -1,0 +1,256 @@
+"""Matrix products over register tiles: weights are packed once per update, activations are used where they lie.
+
+Shapes: T steps, B rows of the batch, K summed over, N columns of the result. Every K and N is a multiple of `LANES`, so no
+product has an edge. Each element of a result is one sum in a fixed order, whatever the number of rows or threads; that is
+what makes results independent of how the work is divided.
+
+The dtype of the packed weights selects the arithmetic: float32 and float64 are themselves; uint32 holds pairs of bfloat16
+values, and the other operand is rounded to bfloat16 on the way in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from charrnn.kernels.jit import FASTMATH, jit
+from charrnn.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, address, multiply_tile
+
+#: Rows of activations that pass through one panel of weights before the next panel is taken up.
+ROW_BLOCK = 192
+
+#: Rows (time steps x batch) that a weight gradient is summed over before its result goes back to memory.
+SUM_BLOCK = 256
+
+#: Whether a product replaces what its result holds, or adds to it. (Plain 0 and 1 would each be compiled for.)
+REPLACE, ADD = np.int64(0), np.int64(1)
+_ZERO, _ONE = np.int64(0), np.int64(1)
+
+#: One half of a float32's bits, and the bit that rounds what is cut off.
+_HALF = np.uint32(0x7FFF)
+
+
+@jit
+def _tiles(a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, m_len, vectors, k_len, add):
+    """Multiply `m_len` rows at address `a` with one panel of `b`, in tiles of nearly equal height."""
+    tiles = (m_len + ROWS - 1) // ROWS
+    for i in range(tiles):
+        rows = m_len // tiles + (1 if i < m_len % tiles else 0)
+        multiply_tile(rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len, add)
+        a += rows * row_stride * b.itemsize
+        c += rows * c_stride * b.itemsize
+
+
+@jit(inline="always")
+def round_bf16(x):
+    """Return the bits of float32 `x` rounded to bfloat16 (to nearest, ties to even), in the upper half of a uint32."""
+    bits = np.float32(x).view(np.uint32)
+    return np.uint32(bits + np.uint32(_HALF + np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))))
+
+
+@jit(inline="always")
+def pair_bf16(low, high):
+    """Return two float32 values as one pair of bfloat16 values, `low` first in memory."""
+    return np.uint32(np.uint32(round_bf16(low) >> np.uint32(16)) | np.uint32(round_bf16(high) & np.uint32(0xFFFF0000)))
+
+
+def _pack_line(source, at, n_stride, k_stride, row):
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_pack_line, jit_options={"fastmath": FASTMATH}, inline="always")
+def _pack_line_overload(source, at, n_stride, k_stride, row):
+    """Fill one row of a panel from elements `at`, `at + n_stride`, ...; of pairs, the second is `k_stride` further."""
+    if row.dtype == types.uint32:
+
+        def pairs(source, at, n_stride, k_stride, row):
+            for n in range(row.size):
+                row[n] = pair_bf16(source[at + n * n_stride], source[at + n * n_stride + k_stride])
+
+        return pairs
+
+    def plain(source, at, n_stride, k_stride, row):
+        for n in range(row.size):
+            row[n] = source[at + n * n_stride]
+
+    return plain
+
+
+@jit
+def pack(source, transposed, packed, first, last):
+    """Copy panels `first` to `last` of a matrix into the order in which tiles read it.
+
+    Parameters
+    ----------
+    source : (K, N), or (N, K) when `transposed` (0 or 1); contiguous.
+    packed : (K * N,), or (K * N / 2,) uint32 for pairs of bfloat16 (out). Panel after panel of `VECTORS` vectors of
+        columns (the last may be narrower), each as K rows.
+    """
+    flat = source.reshape(-1)
+    if transposed:
+        n_len, k_len = source.shape
+        n_stride, k_stride = k_len, 1
+    else:
+        k_len, n_len = source.shape
+        n_stride, k_stride = 1, n_len
+    factors = packed.size // n_len  # K, or K / 2 pairs
+    together = k_len // factors
+    width = VECTOR_BYTES * VECTORS // packed.itemsize
+    for start in range(first * width, min(last * width, n_len), width):
+        columns = min(width, n_len - start)
+        for k in range(factors):
+            row = packed[start * factors + k * columns:][:columns]
+            _pack_line(flat, k * together * k_stride + start * n_stride, n_stride, k_stride, row)
+
+
+@jit
+def panel_count(n_len, itemsize):
+    """Return how many panels a packed matrix with `n_len` columns has."""
+    width = VECTOR_BYTES * VECTORS // itemsize
+    return -(-n_len // width)
+
+
+def _left_operand(x, t, steps, first, last, packed, factors):
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_left_operand, jit_options={"fastmath": FASTMATH})
+def _left_operand_overload(x, t, steps, first, last, packed, factors):
+    """Rows `first` to `last` of `steps` time steps as tiles read them: (owner, address, strides of a step, a row)."""
+    if packed.dtype == types.uint32:
+
+        def rounded(x, t, steps, first, last, packed, factors):
+            out = np.empty((steps, last - first, factors), np.uint32)
+            for i in range(steps):
+                for b in range(last - first):
+                    row, line = out[i, b], x[t + i, first + b]
+                    for k in range(factors):
+                        row[k] = pair_bf16(line[2 * k], line[2 * k + 1])
+            return out, address(out), (last - first) * factors, factors
+
+        return rounded
+
+    def as_is(x, t, steps, first, last, packed, factors):
+        rows, k_len = x.shape[1], x.shape[2]
+        return x, address(x) + (t * rows + first) * k_len * x.itemsize, rows * k_len, k_len
+
+    return as_is
+
+
+@jit
+def multiply(x, packed, out, first, last, add):
+    """out[:, first:last] (+)= x[:, first:last] @ packed.
+
+    Parameters
+    ----------
+    x : (T, B, K or more) contiguous; the first K columns count.
+    packed : (K * N,), as `pack` writes it.
+    out : (T, B, N) contiguous (out).
+    first, last : rows of the batch to do.
+    add : `REPLACE` or `ADD`.
+    """
+    steps, batch = x.shape[:2]
+    n_len = out.shape[2]
+    rows = last - first
+    if rows <= 0:
+        return
+    width = VECTOR_BYTES * VECTORS // packed.itemsize
+    lanes = VECTOR_BYTES // packed.itemsize
+    factors = packed.size // n_len  # K, or K / 2 pairs
+    result = address(out)
+    block = max(1, ROW_BLOCK // rows)
+    for t in range(0, steps, block):
+        count = min(block, steps - t)
+        owner, left, step_stride, row_stride = _left_operand(x, t, count, first, last, packed, factors)
+        for start in range(0, n_len, width):
+            columns = min(width, n_len - start)
+            for i in range(count):
+                _tiles(left + i * step_stride * packed.itemsize, row_stride, _ONE, packed, start * factors, columns,
+                       result + (((t + i) * batch + first) * n_len + start) * out.itemsize, n_len, rows,
+                       columns // lanes, factors, add)
+
+
+def _pack_rows(x, start, count, column, columns, packed):
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_pack_rows, jit_options={"fastmath": FASTMATH})
+def _pack_rows_overload(x, start, count, column, columns, packed):
+    """Copy `count` rows of `columns` columns of (M, N) `x` next to each other; returns how many k there are."""
+    if packed.dtype == types.uint32:
+
+        def rounded(x, start, count, column, columns, packed):
+            for m in range((count + 1) // 2):
+                row = packed[m * columns:][:columns]
+                low = x[start + 2 * m][column:][:columns]
+                if 2 * m + 1 < count:
+                    high = x[start + 2 * m + 1][column:][:columns]
+                    for n in range(columns):
+                        row[n] = pair_bf16(low[n], high[n])
+                else:
+                    for n in range(columns):
+                        row[n] = np.uint32(round_bf16(low[n]) >> np.uint32(16))
+            return (count + 1) // 2
+
+        return rounded
+
+    def as_is(x, start, count, column, columns, packed):
+        for m in range(count):
+            row = packed[m * columns:][:columns]
+            line = x[start + m][column:][:columns]
+            for n in range(columns):
+                row[n] = line[n]
+        return count
+
+    return as_is
+
+
+def _left_columns(g, start, count, column, columns, packed):
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_left_columns, jit_options={"fastmath": FASTMATH})
+def _left_columns_overload(g, start, count, column, columns, packed):
+    """Rows of (M, N) `g`, to be read by column, as tiles read them: (owner, address, stride of k)."""
+    if packed.dtype == types.uint32:
+
+        def rounded(g, start, count, column, columns, packed):
+            out = np.empty((count + 1) // 2 * columns, np.uint32)
+            _pack_rows(g, start, count, column, columns, out)
+            return out, address(out), columns
+
+        return rounded
+
+    def as_is(g, start, count, column, columns, packed):
+        return g, address(g) + (start * g.shape[1] + column) * g.itemsize, g.shape[1]
+
+    return as_is
+
+
+@jit
+def multiply_transposed(g, x, out, first, last, scratch):
+    """out[first:last] = g[:, first:last]^T @ x, the gradient of a weight matrix.
+
+    Parameters
+    ----------
+    g : (M, R), gradient of what the matrix put out; contiguous.
+    x : (M, K), what the matrix was given; contiguous.
+    out : (R, K) (out).
+    first, last : rows of `out` to do.
+    scratch : (SUM_BLOCK * PANEL,); its dtype selects the arithmetic, as that of packed weights does.
+    """
+    m_len, k_columns = x.shape
+    if last <= first:
+        return
+    width = VECTOR_BYTES * VECTORS // scratch.itemsize
+    lanes = VECTOR_BYTES // scratch.itemsize
+    result = address(out)
+    for start in range(0, m_len, SUM_BLOCK):
+        count = min(SUM_BLOCK, m_len - start)
+        owner, left, stride = _left_columns(g, start, count, first, last - first, scratch)
+        for column in range(0, k_columns, width):
+            columns = min(width, k_columns - column)
+            k_len = _pack_rows(x, start, count, column, columns, scratch)
+            _tiles(left, _ONE, stride, scratch, _ZERO, columns, result + (first * k_columns + column) * out.itemsize, k_columns,
+                   last - first, columns // lanes, k_len, ADD if start > 0 else REPLACE)

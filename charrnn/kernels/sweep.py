@@ -1,0 +1,233 @@
+"""The sweep over time: a stack of layers forward through a window of text, and back.
+
+Written once for all cells: `cell_forward` and `cell_backward` stand for a cell's own halves of a step, which
+`charrnn.network` binds with `specialise`. L layers, T steps, B rows, H units, G gates, S states, A kept values, V characters;
+H and V are padded to a multiple of `LANES`, and all that the padding holds is and stays 0.
+
+Rows of the batch are independent of each other in both passes, so threads take rows `first` to `last` each; weight
+gradients are sums over all rows, so there threads take rows of the weight matrices.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.kernels.jit import jit
+from charrnn.kernels.product import _ONE, _ZERO, ADD, REPLACE, multiply, multiply_transposed, pack, panel_count
+from charrnn.kernels.random import drop, mix
+
+
+class Weights(NamedTuple):
+    """The weights as the sweep reads them: products packed, both biases of a gate added up."""
+
+    table: np.ndarray  # (V, G * H) what each character puts into the first layer's gates
+    input: np.ndarray  # (L - 1, H * G * H) packed, layers above the first
+    input_back: np.ndarray  # (L - 1, G * H * H) packed transposed
+    recurrent: np.ndarray  # (L, H * G * H) packed
+    recurrent_back: np.ndarray  # (L, (G - apart) * H * H) packed transposed
+    apart_back: np.ndarray  # (L, apart * H * H) packed transposed
+    bias: np.ndarray  # (L, G * H)
+    bias_apart: np.ndarray  # (L, apart * H)
+    output: np.ndarray  # (H * V) packed
+    output_back: np.ndarray  # (V * H) packed transposed
+    output_bias: np.ndarray  # (V,)
+
+
+class Window(NamedTuple):
+    """What passes through the net in one window of text; kept from the forward pass for the backward pass."""
+
+    z: np.ndarray  # (L, T, B, G * H) gates, then the gradient of what went into them
+    u: np.ndarray  # (1, B, G * H) recurrent product of one step
+    states: np.ndarray  # (L, S, T + 1, B, H), [:, :, 0] the initial ones
+    tape: np.ndarray  # (L, T, B, A * H)
+    outputs: np.ndarray  # (L, T, B, H) outputs after dropout; (0, 0, 0, 0) without dropout
+    logits: np.ndarray  # (T, B, V), then their gradient
+    dh: np.ndarray  # (T, B, H) gradient of a layer's outputs
+    dstates: np.ndarray  # (L, S, B, H) gradient of the final states, then of the initial ones
+
+
+class ParameterViews(NamedTuple):
+    """The parameters, or their gradient: views of a flat buffer, as `charrnn.model` lays it out."""
+
+    table: np.ndarray  # (V, G * H); with an embedding, what the embedding comes to
+    input: np.ndarray  # (L - 1, G * H, H)
+    recurrent: np.ndarray  # (L, G * H, H)
+    bias_input: np.ndarray  # (L, G * H)
+    bias_recurrent: np.ndarray  # (L, G * H)
+    output: np.ndarray  # (V, H)
+    output_bias: np.ndarray  # (V,)
+
+
+@jit
+def _copy(source, target):
+    for j in range(target.size):
+        target[j] = source[j]
+
+
+@jit
+def _pack_share(source, transposed, packed, part, parts):
+    panels = panel_count(source.shape[0] if transposed else source.shape[1], packed.itemsize)
+    pack(source, transposed, packed, panels * part // parts, panels * (part + 1) // parts)
+
+
+@jit
+def pack_weights(parameters, weights, apart, part, parts):
+    """Bring `weights` up to date with `parameters`, share `part` of `parts`; the table is not this function's."""
+    joined = parameters.recurrent.shape[1] - apart * parameters.recurrent.shape[2]
+    for layer in range(weights.recurrent.shape[0]):
+        recurrent = parameters.recurrent[layer]
+        _pack_share(recurrent, _ONE, weights.recurrent[layer], part, parts)
+        _pack_share(recurrent[:joined], _ZERO, weights.recurrent_back[layer], part, parts)
+        if joined < recurrent.shape[0]:
+            _pack_share(recurrent[joined:], _ZERO, weights.apart_back[layer], part, parts)
+        if layer > 0:
+            _pack_share(parameters.input[layer - 1], _ONE, weights.input[layer - 1], part, parts)
+            _pack_share(parameters.input[layer - 1], _ZERO, weights.input_back[layer - 1], part, parts)
+        if part == 0:
+            for j in range(recurrent.shape[0]):
+                weights.bias[layer, j] = parameters.bias_input[layer, j]
+                if j < joined:
+                    weights.bias[layer, j] += parameters.bias_recurrent[layer, j]
+                else:
+                    weights.bias_apart[layer, j - joined] = parameters.bias_recurrent[layer, j]
+    _pack_share(parameters.output, _ONE, weights.output, part, parts)
+    _pack_share(parameters.output, _ZERO, weights.output_back, part, parts)
+    if part == 0:
+        _copy(parameters.output_bias, weights.output_bias)
+
+
+def cell_forward(z, u, bias, bias_apart, states, t, b, tape):
+    """Stand-in for `Cell.forward`."""
+    raise NotImplementedError
+
+
+def cell_backward(z, states, t, b, tape, dh, dstates):
+    """Stand-in for `Cell.backward`."""
+    raise NotImplementedError
+
+
+@jit
+def _layer_outputs(window, layer, steps, dropout):
+    if dropout > 0:
+        return window.outputs[layer, :steps]
+    return window.states[layer, 0, 1:steps + 1]
+
+
+def forward_pass(ids, weights, window, first, last, dropout, key):
+    """From characters (T, B) and the initial states in `window` to logits (without bias) and final states.
+
+    `dropout` and `key` (uint64) decide what is left out between the layers and before the output.
+    """
+    layers = window.z.shape[0]
+    steps = ids.shape[0]
+    for layer in range(layers):
+        z = window.z[layer, :steps]
+        if layer == 0:
+            for t in range(steps):
+                for b in range(first, last):
+                    _copy(weights.table[ids[t, b]], z[t, b])
+        else:
+            multiply(_layer_outputs(window, layer - 1, steps, dropout), weights.input[layer - 1], z, first, last, REPLACE)
+        states = window.states[layer]
+        for t in range(steps):
+            multiply(states[0, t:t + 1], weights.recurrent[layer], window.u, first, last, REPLACE)
+            for b in range(first, last):
+                cell_forward(z[t, b], window.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, t, b,
+                             window.tape[layer, t, b])
+        if dropout > 0:
+            for t in range(steps):
+                for b in range(first, last):
+                    row = window.outputs[layer, t, b]
+                    _copy(states[0, t + 1, b], row)
+                    drop(row, mix(mix(mix(key, layer), t), b), dropout)
+    multiply(_layer_outputs(window, layers - 1, steps, dropout), weights.output, window.logits[:steps], first, last, REPLACE)
+
+
+def backward_pass(ids, weights, window, first, last, dropout, key):
+    """From the gradient of the logits to that of every gate, and from `dstates` of the final to the initial states."""
+    layers = window.z.shape[0]
+    steps = ids.shape[0]
+    dh = window.dh[:steps]
+    multiply(window.logits[:steps], weights.output_back, dh, first, last, REPLACE)
+    for layer in range(layers - 1, -1, -1):
+        if dropout > 0:
+            for t in range(steps):
+                for b in range(first, last):
+                    drop(dh[t, b], mix(mix(mix(key, layer), t), b), dropout)
+        z, states, dstates = window.z[layer, :steps], window.states[layer], window.dstates[layer]
+        for t in range(steps - 1, -1, -1):
+            for b in range(first, last):
+                cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates)
+            multiply(z[t:t + 1], weights.recurrent_back[layer], dstates[0:1], first, last, ADD)
+            if weights.apart_back.shape[1] > 0:
+                multiply(window.tape[layer, t:t + 1], weights.apart_back[layer], dstates[0:1], first, last, ADD)
+        if layer > 0:
+            multiply(z, weights.input_back[layer - 1], dh, first, last, REPLACE)
+
+
+@jit
+def _add_rows(rows, total):
+    """Add up the rows of (M, n) `rows` into (n,) `total`."""
+    total[:] = 0
+    for m in range(rows.shape[0]):
+        row = rows[m]
+        for j in range(total.size):
+            total[j] += row[j]
+
+
+@jit
+def _scatter_add(ids, z, table, first, last):
+    """table[ids[t, b]] += z[t, b] over columns `first` to `last`."""
+    table[:, first:last] = 0
+    for t in range(ids.shape[0]):
+        for b in range(ids.shape[1]):
+            row, add = table[ids[t, b]][first:last], z[t, b][first:last]
+            for j in range(row.size):
+                row[j] += add[j]
+
+
+@jit
+def _share(total, part, parts):
+    """Return the range that thread `part` of `parts` does of `total` rows, in whole tiles."""
+    tiles = (total + 5) // 6
+    return min(total, 6 * (tiles * part // parts)), min(total, 6 * (tiles * (part + 1) // parts))
+
+
+@jit
+def weight_gradients(ids, window, gradients, part, parts, dropout, apart, scratch):
+    """Fill `gradients` from what the backward pass left in `window`: rows of each matrix, share `part` of `parts`.
+
+    `apart` is the cell's number of gates whose recurrent product has a gradient of its own (in `tape`); `scratch` is that
+    of `multiply_transposed`.
+    """
+    layers, _, batch, gates = window.z.shape
+    units = window.dh.shape[2]
+    steps = ids.shape[0]
+    rows = steps * batch
+    joined = gates - apart * units
+    first, last = _share(gates, part, parts)
+    for layer in range(layers):
+        z = window.z[layer, :steps].reshape(rows, gates)
+        before = window.states[layer, 0, :steps].reshape(rows, units)
+        multiply_transposed(z, before, gradients.recurrent[layer], first, min(last, joined), scratch)
+        if apart > 0:
+            tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
+            multiply_transposed(tape, before, gradients.recurrent[layer, joined:], max(first, joined) - joined,
+                                last - joined, scratch)
+        if layer > 0:
+            below = _layer_outputs(window, layer - 1, steps, dropout).reshape(rows, units)
+            multiply_transposed(z, below, gradients.input[layer - 1], first, last, scratch)
+        if part == 0:
+            _add_rows(z, gradients.bias_input[layer])
+            _copy(gradients.bias_input[layer], gradients.bias_recurrent[layer])
+            if apart > 0:
+                _add_rows(tape[:, :apart * units], gradients.bias_recurrent[layer, joined:])
+    _scatter_add(ids, window.z[0], gradients.table, first, last)
+    top = _layer_outputs(window, layers - 1, steps, dropout).reshape(rows, units)
+    dlogits = window.logits[:steps].reshape(rows, window.logits.shape[2])
+    first, last = _share(dlogits.shape[1], part, parts)
+    multiply_transposed(dlogits, top, gradients.output, first, last, scratch)
+    if part == parts - 1:
+        _add_rows(dlogits, gradients.output_bias)

@@ -1,0 +1,181 @@
+"""The register tile: the inner loop of every matrix product, emitted as LLVM IR.
+
+A tile is `rows` x `vectors` accumulators that stay in registers over the whole sum:
+
+    C[i, n] (+)= sum_k A[i * row_stride + k * k_stride] * B[k * b_stride + n]     i < rows, n < vectors * lanes
+
+Compilers do not find this by themselves: Numba's loops spill the accumulators, and a BLAS packs the same weights again at
+every step of a recurrent net. What varies with the CPU is the vector's width and the number of registers, so the widths are
+chosen from the features that Numba compiles for (environment variables NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included).
+
+The element type comes from the arguments: float32 and float64 use the fused multiply-add, uint32 is a pair of bfloat16 values
+that follow each other in k, multiplied by the AVX512_BF16 dot product with float32 accumulators.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import config as numba_config
+from numba import types
+from numba.extending import intrinsic
+
+
+def _features() -> set[str]:
+    """Return the names of the vector extensions that Numba generates code for."""
+    if numba_config.CPU_FEATURES is not None:
+        listed = numba_config.CPU_FEATURES.split(",")
+        return {feature[1:] for feature in listed if feature.startswith("+")}
+    if numba_config.CPU_NAME == "generic":
+        return set()
+    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+
+
+FEATURES = _features()
+
+#: Bytes in a vector register, and vectors in a row of the tile: 24 of 32, 12 of 16 or 24 of 32 registers accumulate.
+if "avx512f" in FEATURES:
+    VECTOR_BYTES, VECTORS = 64, 4
+elif "avx" in FEATURES:
+    VECTOR_BYTES, VECTORS = 32, 2
+elif "neon" in FEATURES or "asimd" in FEATURES:
+    VECTOR_BYTES, VECTORS = 16, 4
+else:
+    VECTOR_BYTES, VECTORS = 16, 2
+
+#: Rows of the largest tile.
+ROWS = 6
+
+#: Columns of a full panel of packed float32 (or pairs of bfloat16), and the multiple that sizes are padded to.
+LANES = VECTOR_BYTES // 4
+PANEL = LANES * VECTORS
+
+HAS_BF16 = "avx512bf16" in FEATURES and VECTOR_BYTES == 64
+
+if HAS_BF16:
+    llvm.initialize_native_asmparser()  # the dot product is written as inline assembly
+
+
+class _Element:
+    """What the tile needs to know about an element type: its LLVM types, its lanes and its multiply-add."""
+
+    def __init__(self, element: types.Type) -> None:
+        self.pairs = element == types.uint32
+        self.bytes = 8 if element == types.float64 else 4
+        self.lanes = VECTOR_BYTES // self.bytes
+        scalar = ir.DoubleType() if element == types.float64 else ir.FloatType()
+        self.sum_scalar = scalar
+        self.sum = ir.VectorType(scalar, self.lanes)
+        self.factor_scalar = ir.IntType(32) if self.pairs else scalar
+        self.factor = ir.VectorType(self.factor_scalar, self.lanes)
+
+    def multiply_add(self, builder: ir.IRBuilder, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:
+        if self.pairs:
+            kind = ir.FunctionType(self.sum, [self.sum, self.factor, self.factor])
+            return builder.asm(kind, "vdpbf16ps $3, $2, $0", "=v,0,v,v", [total, a, b], side_effect=False)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.bytes}"
+        fma = builder.module.globals.get(name)
+        if fma is None:
+            fma = ir.Function(builder.module, ir.FunctionType(self.sum, [self.sum] * 3), name)
+        return builder.call(fma, [a, b, total])
+
+
+def _emit_tile(builder, element, rows, vectors, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add, done):
+    """Emit the loop over k for one size of tile, then the stores, then a jump to `done`."""
+    i64, i32 = ir.IntType(64), ir.IntType(32)
+    zero = ir.Constant(element.sum, [0.0] * element.lanes)
+    undefined = ir.Constant(element.factor, ir.Undefined)
+    splat = ir.Constant(ir.VectorType(i32, element.lanes), [0] * element.lanes)
+    size = [(i, j) for i in range(rows) for j in range(vectors)]
+
+    entry = builder.block
+    a_rows = [builder.gep(a, [builder.mul(row_stride, ir.Constant(i64, i))]) for i in range(rows)]
+    loop = builder.append_basic_block("k")
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k = builder.phi(i64)
+    totals = {place: builder.phi(element.sum) for place in size}
+    b_row = builder.gep(b, [builder.mul(k, b_stride)])
+    right = []
+    for j in range(vectors):
+        pointer = builder.gep(b_row, [ir.Constant(i64, j * element.lanes)])
+        right.append(builder.load(builder.bitcast(pointer, element.factor.as_pointer()), align=element.bytes))
+    a_step = builder.mul(k, k_stride)
+    sums = {}
+    for i in range(rows):
+        scalar = builder.load(builder.gep(a_rows[i], [a_step]))
+        left = builder.insert_element(undefined, scalar, ir.Constant(i32, 0))
+        left = builder.shuffle_vector(left, undefined, splat)
+        for j in range(vectors):
+            sums[i, j] = element.multiply_add(builder, left, right[j], totals[i, j])
+    k_next = builder.add(k, ir.Constant(i64, 1))
+    for phi, first, later in [(k, ir.Constant(i64, 0), k_next), *((totals[p], zero, sums[p]) for p in size)]:
+        phi.add_incoming(first, entry)
+        phi.add_incoming(later, loop)
+    store = builder.append_basic_block("store")
+    builder.cbranch(builder.icmp_signed("<", k_next, k_len), loop, store)
+
+    builder.position_at_end(store)
+    accumulate, overwrite = builder.append_basic_block("accumulate"), builder.append_basic_block("overwrite")
+    builder.cbranch(builder.icmp_signed("!=", add, ir.Constant(i64, 0)), accumulate, overwrite)
+    for block in (accumulate, overwrite):
+        builder.position_at_end(block)
+        for i, j in size:
+            pointer = builder.gep(c, [builder.add(builder.mul(c_stride, ir.Constant(i64, i)),
+                                                  ir.Constant(i64, j * element.lanes))])
+            pointer = builder.bitcast(pointer, element.sum.as_pointer())
+            total = sums[i, j]
+            if block is accumulate:
+                total = builder.fadd(builder.load(pointer, align=element.bytes), total)
+            builder.store(total, pointer, align=element.bytes)
+        builder.branch(done)
+
+
+@intrinsic
+def address(typing_context, array):
+    """Return the address of an array's first element: what tiles take, so that one compilation serves every shape."""
+
+    def emit(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.intp(array), emit
+
+
+@intrinsic
+def multiply_tile(typing_context, rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len, add):
+    """Multiply one tile of `rows` (1 to ROWS) x `vectors` (1 to VECTORS) vectors; see the head of this file.
+
+    `a` and `c` are addresses, `b` is an array, taken from element `b_offset` on, whose dtype selects the arithmetic;
+    strides count elements; `k_len` is at least 1; `add` not 0 keeps what `c` holds. Nothing is checked: the caller answers
+    for the bounds.
+    """
+    element = _Element(b.dtype)
+    whole = types.intp
+    signature = types.void(whole, whole, whole, whole, whole, b, whole, whole, whole, whole, whole, whole)
+
+    def emit(context, builder, signature, arguments):
+        rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len, add = arguments
+
+        # The function that holds this switch must stay one function: inlined wherever a product is asked for, it made
+        # the kernels take three times as long to compile.
+        builder.function.attributes.add("noinline")
+
+        b = context.make_array(signature.args[5])(context, builder, b).data
+        b = builder.gep(builder.bitcast(b, element.factor_scalar.as_pointer()), [b_offset])
+        a = builder.inttoptr(a, element.factor_scalar.as_pointer())
+        c = builder.inttoptr(c, element.sum_scalar.as_pointer())
+        done = builder.append_basic_block("done")
+        size = builder.add(builder.mul(rows, ir.Constant(ir.IntType(64), VECTORS + 1)), vectors)
+        switch = builder.switch(size, done)
+        for r in range(1, ROWS + 1):
+            for v in range(1, VECTORS + 1):
+                block = builder.append_basic_block(f"tile_{r}x{v}")
+                switch.add_case(ir.Constant(ir.IntType(64), r * (VECTORS + 1) + v), block)
+                builder.position_at_end(block)
+                _emit_tile(builder, element, r, v, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature, emit

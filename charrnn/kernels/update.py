@@ -1,0 +1,90 @@
+"""One update of the flat parameters from the flat gradient, element by element, for each optimizer.
+
+The formulas are PyTorch's, eps included, so that training can be compared step by step. `clip` scales the whole gradient
+(global norm), `limit` bounds each element after that, `decay` is the weight decay, `first` and `second` are the moments.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from charrnn.kernels.jit import jit
+
+#: Elements whose squares are added up into one number of `square_sums`.
+NORM_CHUNK = 4096
+
+
+@jit
+def square_sums(gradient, sums, first, last):
+    """sums[i] = sum of the squares of chunk i of `gradient`, for chunks `first` to `last`."""
+    for i in range(first, last):
+        chunk = gradient[i * NORM_CHUNK:(i + 1) * NORM_CHUNK]
+        total = chunk.dtype.type(0)
+        for j in range(chunk.size):
+            total += chunk[j] * chunk[j]
+        sums[i] = total
+
+
+@jit(inline="always")
+def _clipped(g, clip, limit):
+    """Return one element of the gradient after both kinds of clipping; `limit` is infinite where there is none."""
+    return min(max(g * clip, -limit), limit)
+
+
+@jit
+def sgd(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
+    """Gradient descent with momentum `beta1`; `first` holds the velocity."""
+    r = p.dtype.type
+    lr, decay, clip, limit, beta1 = r(lr), r(decay), r(clip), r(limit), r(beta1)
+    for i in range(p.size):
+        first[i] = beta1 * first[i] + (_clipped(g[i], clip, limit) + decay * p[i])
+        p[i] -= lr * first[i]
+
+
+@jit
+def adagrad(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
+    """Adagrad (Duchi, Hazan and Singer 2011); `second` holds the sum of squares, `eps` is added to it under the root."""
+    r = p.dtype.type
+    lr, decay, clip, limit, eps = r(lr), r(decay), r(clip), r(limit), r(eps)
+    for i in range(p.size):
+        d = _clipped(g[i], clip, limit) + decay * p[i]
+        second[i] += d * d
+        p[i] -= lr * d / np.sqrt(second[i] + eps)
+
+
+@jit
+def rmsprop(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
+    """RMSProp (Tieleman and Hinton 2012); `second` holds the average of squares."""
+    r = p.dtype.type
+    lr, decay, clip, limit, beta2, eps = r(lr), r(decay), r(clip), r(limit), r(beta2), r(eps)
+    rest = r(1) - beta2
+    for i in range(p.size):
+        d = _clipped(g[i], clip, limit) + decay * p[i]
+        second[i] = beta2 * second[i] + rest * d * d
+        p[i] -= lr * d / (np.sqrt(second[i]) + eps)
+
+
+@jit
+def _adam(p, g, first, second, lr, shrink, decay, clip, limit, beta1, beta2, eps, step):
+    r = p.dtype.type
+    rate = r(lr / (1.0 - beta1**step))
+    root = r(1.0 / np.sqrt(1.0 - beta2**step))
+    shrink, decay, clip, limit, eps = r(shrink), r(decay), r(clip), r(limit), r(eps)
+    rest1, rest2, beta1, beta2 = r(1.0 - beta1), r(1.0 - beta2), r(beta1), r(beta2)
+    for i in range(p.size):
+        d = _clipped(g[i], clip, limit) + decay * p[i]
+        first[i] = beta1 * first[i] + rest1 * d
+        second[i] = beta2 * second[i] + rest2 * d * d
+        p[i] = shrink * p[i] - rate * first[i] / (np.sqrt(second[i]) * root + eps)
+
+
+@jit
+def adam(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
+    """Adam (Kingma and Ba 2015), weight decay as part of the gradient."""
+    _adam(p, g, first, second, lr, 1.0, decay, clip, limit, beta1, beta2, eps, step)
+
+
+@jit
+def adamw(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    _adam(p, g, first, second, lr, 1.0 - lr * decay, 0.0, clip, limit, beta1, beta2, eps, step)

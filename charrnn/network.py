@@ -1,0 +1,193 @@
+"""A network in working order: parameters, packed weights, work space and threads around the kernels.
+
+Two phases make a training step: rows of the batch go forward and back through the window, independent of each other; then
+rows of the weight gradients are summed over all of them. Threads share each phase, and no sum depends on how many there are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from charrnn.cells import get_cell
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.kernels import sweep
+from charrnn.kernels.jit import specialise
+from charrnn.kernels.product import REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack
+from charrnn.kernels.softmax import cross_entropy
+from charrnn.kernels.sweep import Weights, Window, pack_weights, weight_gradients
+from charrnn.kernels.tile import HAS_BF16, PANEL
+from charrnn.model import Layout, padded
+from charrnn.threads import Team
+
+#: dtype of packed weights for each precision; "f64" is for gradient checks.
+_PACKED = {"f32": np.float32, "bf16": np.uint32, "f64": np.float64}
+
+
+@functools.cache
+def passes(cell_name: str) -> tuple[Any, Any]:
+    """Return the compiled forward and backward pass of a cell."""
+    cell = get_cell(cell_name)
+    return (specialise(sweep.forward_pass, cell_name, cell_forward=cell.forward),
+            specialise(sweep.backward_pass, cell_name, cell_backward=cell.backward))
+
+
+def check_precision(precision: str) -> None:
+    """Raise `ConfigError` where this CPU cannot do `precision`."""
+    if precision == "bf16" and not HAS_BF16:
+        raise ConfigError("--precision bf16 needs a CPU with bfloat16 dot products (AVX512_BF16), which this one lacks: "
+                          "use --precision f32")
+
+
+class Network:
+    """A model that computes.
+
+    Parameters
+    ----------
+    config : the model's shape.
+    parameters : under PyTorch's names and shapes.
+    batch_size, seq_len : B and the largest T of a window.
+    threads : how many share the work; never changes a result.
+    precision : "f32", "bf16" or "f64".
+    training : whether gradients will be asked for.
+
+    Attributes
+    ----------
+    flat, gradient : (size,) the parameters, and their gradient after `loss_and_gradient`.
+    states : (L, S, B, H padded) states that the next window starts from; S states, h first.
+    """
+
+    def __init__(self, config: ModelConfig, parameters: Mapping[str, np.ndarray], *, batch_size: int, seq_len: int,
+                 threads: int = 1, precision: str = "f32", training: bool = False) -> None:
+        check_precision(precision)
+        self.config, self.cell, self.layout = config, get_cell(config.cell), Layout(config)
+        self.batch_size, self.seq_len = batch_size, seq_len
+        self.team = Team(threads)
+        self.dtype = np.float64 if precision == "f64" else np.float32
+        self.flat = self.layout.from_named(parameters, self.dtype)
+        self._forward, self._backward = passes(config.cell)
+        self._allocate(_PACKED[precision], training)
+        self.pack()
+
+    def _allocate(self, packed: Any, training: bool) -> None:
+        config, cell = self.config, self.cell
+        layers, batch, steps = config.num_layers, self.batch_size, self.seq_len
+        hidden, vocab, embedding = padded(config.hidden_size), padded(config.vocab_size), padded(config.embedding_size)
+        gates, apart = len(cell.gates) * hidden, cell.apart * hidden
+        pairs = 2 if packed == np.uint32 else 1
+
+        def zeros(*shape: int) -> np.ndarray:
+            return np.zeros(shape, self.dtype)
+
+        def room(count: int, rows: int, columns: int) -> np.ndarray:
+            return np.zeros((count, rows * columns // pairs), packed)
+
+        self._table = zeros(config.vocab_size, gates) if embedding else self.layout.groups(self.flat)["table"]
+        self._first = room(1, embedding, gates)[0] if embedding else None
+        back = layers if training else 0
+        self._weights = Weights(
+            table=self._table, input=room(layers - 1, hidden, gates), recurrent=room(layers, hidden, gates),
+            input_back=room(max(back - 1, 0), gates, hidden), recurrent_back=room(back, gates - apart, hidden),
+            apart_back=room(back, apart, hidden), bias=zeros(layers, gates), bias_apart=zeros(layers, apart),
+            output=room(1, hidden, vocab)[0], output_back=room(1 if training else 0, vocab, hidden).reshape(-1),
+            output_bias=zeros(vocab))
+        self._window = Window(
+            z=zeros(layers, steps, batch, gates), u=zeros(1, batch, gates),
+            states=zeros(layers, len(cell.states), steps + 1, batch, hidden),
+            tape=zeros(layers, steps, batch, cell.kept * hidden),
+            outputs=zeros(layers, steps, batch, hidden) if training and config.dropout else zeros(0, 0, 0, 0),
+            logits=zeros(steps, batch, vocab), dh=zeros(steps, batch, hidden) if training else zeros(0, 0, hidden),
+            dstates=zeros(layers, len(cell.states), batch, hidden) if training else zeros(0, 0, 0, 0))
+        self.states = zeros(layers, len(cell.states), batch, hidden)
+        self._losses = np.zeros((steps, batch), self.dtype)
+        self._first_back: np.ndarray | None = None
+        self._parameters = self.layout.kernel_views(self.flat, self._table)
+        if training:
+            self.gradient = zeros(self.layout.size)
+            self._dtable = zeros(config.vocab_size, gates) if embedding else None
+            self._gradients = self.layout.kernel_views(self.gradient, self._dtable)
+            self._scratch = np.zeros((self.team.size, SUM_BLOCK * PANEL), packed)
+            self._first_back = room(1, gates, embedding)[0] if embedding else None
+
+    def pack(self) -> None:
+        """Bring the packed weights up to date with the parameters."""
+        if self._first is not None:
+            groups = self.layout.groups(self.flat)
+            pack(groups["first"], 1, self._first, 0, self._first.size)
+            multiply(groups["embedding"][None], self._first, self._table[None], 0, len(self._table), REPLACE)
+            if self._first_back is not None:
+                pack(groups["first"], 0, self._first_back, 0, self._first_back.size)
+        self.team.run(lambda part, parts: pack_weights(self._parameters, self._weights, self.cell.apart, part, parts))
+
+    def _rows(self, part: int, parts: int) -> tuple[int, int]:
+        """Return the rows of the batch that thread `part` takes."""
+        return self.batch_size * part // parts, self.batch_size * (part + 1) // parts
+
+    def loss_and_gradient(self, ids: np.ndarray, targets: np.ndarray, key: int = 0) -> float:
+        """Go forward and back through one window; returns the mean loss and leaves its gradient in `gradient`.
+
+        Parameters
+        ----------
+        ids, targets : (T, B) characters and those that follow them, T at most `seq_len`.
+        key : decides, with the config, what dropout leaves out.
+        """
+        steps, window, weights, dropout = len(ids), self._window, self._weights, float(self.config.dropout)
+        seed = np.uint64(key)
+        window.states[:, :, 0] = self.states
+        window.dstates[...] = 0
+        scale = 1.0 / ids.size
+
+        def through(part: int, parts: int) -> None:
+            first, last = self._rows(part, parts)
+            if first < last:
+                self._forward(ids, weights, window, first, last, dropout, seed)
+                cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, scale,
+                              first, last)
+                self._backward(ids, weights, window, first, last, dropout, seed)
+
+        def sum_up(part: int, parts: int) -> None:
+            weight_gradients(ids, window, self._gradients, part, parts, dropout, self.cell.apart, self._scratch[part])
+
+        self.team.run(through)
+        self.team.run(sum_up)
+        if self._first_back is not None:
+            self._embedding_gradient()
+        self.states = window.states[:, :, steps].copy()
+        return float(self._losses[:steps].sum(dtype=np.float64) * scale)
+
+    def _embedding_gradient(self) -> None:
+        """Take the gradient of the table apart into that of the embedding and of the first layer's input weights."""
+        gradient, flat = self.layout.groups(self.gradient), self.layout.groups(self.flat)
+        assert self._dtable is not None
+        multiply(self._dtable[None], self._first_back, gradient["embedding"][None], 0, len(self._dtable), REPLACE)
+        multiply_transposed(self._dtable, flat["embedding"], gradient["first"], 0, self._dtable.shape[1],
+                            self._scratch[0])
+
+    def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""
+        window, weights = self._window, self._weights
+        window.states[:, :, 0] = self.states
+
+        def through(part: int, parts: int) -> None:
+            first, last = self._rows(part, parts)
+            if first < last:
+                self._forward(ids, weights, window, first, last, 0.0, np.uint64(0))
+                cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, 0.0,
+                              first, last)
+
+        self.team.run(through)
+        self.states = window.states[:, :, len(ids)].copy()
+        return self._losses[: len(ids)].copy()
+
+    def logits(self, ids: np.ndarray) -> np.ndarray:
+        """Return the logits (T, B, V) after each character of a window (T, B), without dropout; `states` move on."""
+        window = self._window
+        window.states[:, :, 0] = self.states
+        self.team.run(lambda part, parts: self._forward(ids, self._weights, window, *self._rows(part, parts), 0.0,
+                                                        np.uint64(0)))
+        self.states = window.states[:, :, len(ids)].copy()
+        return (window.logits[: len(ids)] + self._weights.output_bias)[..., : self.config.vocab_size]

@@ -1,0 +1,36 @@
+"""A team of threads that work through the parts of one job together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+
+def available_threads() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Team:
+    """`size` threads, the caller's among them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._pool = ThreadPoolExecutor(size - 1, thread_name_prefix="charrnn") if size > 1 else None
+
+    def run(self, job: Callable[[int, int], None]) -> None:
+        """Call `job(part, parts)` for every part at once and return when all are done."""
+        others = [self._pool.submit(job, part, self.size) for part in range(1, self.size)] if self._pool else []
+        try:
+            job(0, self.size)
+        finally:
+            for other in others:
+                other.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool:
+            self._pool.shutdown()
