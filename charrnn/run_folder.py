@@ -1,0 +1,293 @@
+"""The folder of a training run: what is in it, who may write to it, and how it is found again.
+
+A run folder holds `best.safetensors`, `last.safetensors` and `metrics.jsonl`, and the lock that keeps a second trainer
+out. Whoever only reads needs no lock, since checkpoints are replaced whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from charrnn import strict_json
+from charrnn.checkpoint import is_checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.storage import check_writable, printable, storage_error, sweep_temps
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+ROOT = Path("checkpoints")
+
+_LOCK_BYTE = 2**30  # where Windows locks: beyond the text, which others could not read otherwise
+_LONGEST_NAME = 60
+_CORPUS_SUFFIXES = (".gz", ".txt")
+
+
+class RunFolder:
+    """A folder that holds, or is to hold, one training run."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._locked = False
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the lowest validation loss."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint, with what training needs to go on."""
+        return self.path / "last.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """The run's events, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    def holds_run(self) -> bool:
+        """Tell whether a run has left anything here."""
+        return any(os.path.lexists(path) for path in (self.best, self.last, self.metrics))
+
+    def checkpoint(self) -> Path | None:
+        """Return the best checkpoint, or else the last, or None."""
+        return next((path for path in (self.best, self.last) if path.is_file()), None)
+
+    def create(self, *, overwrite: bool) -> None:
+        """Make the folder, and empty it for a new run.
+
+        Parameters
+        ----------
+        overwrite : remove the run that is there; files that charrnn did not write are never removed.
+
+        Raises
+        ------
+        CheckpointError : the folder holds a run (without `overwrite`) or foreign files under a run's names, is in use,
+            or cannot be written to.
+        """
+        with self.lock():
+            if self.holds_run() and not overwrite:
+                raise CheckpointError(f"{printable(self.path)} already holds a run; continue it with --resume, replace "
+                                      "it with --overwrite, or choose another folder with --out")
+            self._refuse_foreign_files()
+            for path in (self.last, self.best, self.metrics):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise storage_error(path, error, "cannot be removed") from None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Keep other trainers out of the folder, which is made if need be, for as long as the context lasts.
+
+        At the start it is tried out that the folder can be written to, and what crashes left there is swept away.
+
+        The system releases the lock when the process dies, so a crash leaves nothing that blocks. The lock file itself
+        stays: removing it could let two processes hold locks on two files of one name. A context within another of the
+        same object does nothing. On a file system without locks the context yields False and keeps nobody out.
+
+        Raises
+        ------
+        CheckpointError : another process holds the lock, or the folder cannot be made or written to.
+        """
+        if self._locked:
+            yield True
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path / ".charrnn.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except FileExistsError:
+            raise CheckpointError(f"{printable(self.path)} is a file, not a folder; choose another --out") from None
+        except OSError as error:
+            raise storage_error(self.path, error, "cannot be used as a run folder") from None
+        try:
+            try:
+                _lock(fd)
+                self._locked = True
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    raise CheckpointError(f"{printable(self.path)} is in use by {_holder(fd)}; wait for it to end, or "
+                                          "choose another folder with --out") from None
+            if self._locked:
+                with contextlib.suppress(OSError):  # a full disk: the lock only goes without its holder's name
+                    os.ftruncate(fd, 0)
+                    os.write(fd, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
+            check_writable(self.path)
+            sweep_temps(self.path)
+            yield self._locked
+        finally:
+            self._locked = False
+            os.close(fd)
+
+    def append_metrics(self, line: dict[str, Any]) -> None:
+        """Append an event to the metrics, NaN and infinity as null; raise `CheckpointError` if that fails.
+
+        The file is never left with a part of a line, so a trainer may warn and go on.
+        """
+        data = (json.dumps(strict_json.finite(line)) + "\n").encode("ascii")
+        try:
+            with self.metrics.open("ab", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                try:
+                    complete = file.write(data) == len(data)
+                except OSError:
+                    file.truncate(size)
+                    raise
+                if not complete:
+                    file.truncate(size)
+                    raise OSError(errno.ENOSPC, "written in part")
+        except OSError as error:
+            raise storage_error(self.metrics, error) from None
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the events after a step that training goes on from, and a last line that was left unfinished.
+
+        The file is cut where the first event of a later step begins: a single operation, so nothing else can be lost.
+        """
+        try:
+            with self.metrics.open("r+b") as file:
+                end = 0
+                for line in file:
+                    if not line.endswith(b"\n") or _step(line) > step:
+                        break
+                    end += len(line)
+                file.truncate(end)
+                os.fsync(file.fileno())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_error(self.metrics, error) from None
+
+    def _refuse_foreign_files(self) -> None:
+        for path in (self.best, self.last):
+            if os.path.lexists(path) and not is_checkpoint(path):
+                raise _foreign(path)
+        if os.path.lexists(self.metrics):
+            if not self.metrics.is_file():
+                raise _foreign(self.metrics)
+            try:
+                with self.metrics.open("rb") as file:
+                    first = file.readline(10**6)
+            except OSError as error:
+                raise storage_error(self.metrics, error, "cannot be read") from None
+            if first and "event" not in _event(first):
+                raise _foreign(self.metrics)
+
+
+def default_run_folder(sources: Sequence[str], root: Path = ROOT) -> Path:
+    """Return a folder for a run on these corpora: named after them, with a number if that name has a run already."""
+    name = _corpus_name(sources[0]) if sources else "builtin"
+    if len(sources) > 1:
+        name += f"-and-{len(sources) - 1}-more"
+    folder, number = root / name, 1
+    while RunFolder(folder).holds_run() or (os.path.lexists(folder) and not folder.is_dir()):
+        number += 1
+        folder = root / f"{name}-{number}"
+    return folder
+
+
+def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
+    """Return the checkpoint that a user means.
+
+    Parameters
+    ----------
+    argument : a checkpoint file, or a run folder (its best checkpoint, or else its last), or None (the newest run's).
+    root : where runs are kept.
+
+    Raises
+    ------
+    CheckpointError : there is none.
+    """
+    try:
+        if argument is None:
+            return _newest(root)
+        path = Path(argument)
+        if argument and path.is_dir():
+            found = RunFolder(path).checkpoint()
+            if found is None:
+                raise CheckpointError(f"{printable(argument)} holds no best.safetensors and no last.safetensors; give "
+                                      "a checkpoint file or the folder of a run")
+            return found
+        if not argument or not path.exists():
+            hint = f"did you mean {printable(root / argument)}?" if argument and (root / argument).exists() else \
+                "give a checkpoint file or the folder of a run, or train a model first"
+            raise CheckpointError(f"{printable(argument) or 'an empty path'} does not exist; {hint}")
+        return path
+    except OSError as error:
+        raise storage_error(argument or root, error, "cannot be read") from None
+
+
+def _newest(root: Path) -> Path:
+    """Return the checkpoint of the run that wrote one last."""
+    runs: list[tuple[float, str, Path]] = []
+    for folder in root.iterdir() if root.is_dir() else ():
+        with contextlib.suppress(OSError):  # a run that vanishes meanwhile, or is not ours to read
+            run = RunFolder(folder)
+            found = run.checkpoint()
+            if found:
+                runs.append((max(path.stat().st_mtime for path in (run.best, run.last) if path.exists()), folder.name,
+                             found))
+    if not runs:
+        raise CheckpointError(f"there is no trained model under {printable(root)}; run `charrnn train`, or give a "
+                              "checkpoint file")
+    return max(runs)[2]
+
+
+def _corpus_name(source: str) -> str:
+    """Return a corpus's name as a folder's name: letters, digits and `._-`, the suffixes of texts left out."""
+    name = "stdin" if source == "-" else Path(source).name
+    if name in ("", ".."):
+        name = Path(source).resolve().name
+    for suffix in _CORPUS_SUFFIXES:
+        name = name.removesuffix(suffix)
+    safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+    return safe.strip("._-")[:_LONGEST_NAME] or "run"
+
+
+def _lock(fd: int) -> None:
+    """Take the lock of an open file without waiting; it ends with the file's closing."""
+    if sys.platform == "win32":
+        os.lseek(fd, _LOCK_BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        os.lseek(fd, 0, os.SEEK_SET)
+    else:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _holder(fd: int) -> str:
+    """Return words for the process that holds the lock of an open file."""
+    try:
+        os.lseek(fd, 0, os.SEEK_SET)
+        holder = json.loads(os.read(fd, 1000))
+        return printable(f"process {holder['pid']} on {holder['host']}", 200)
+    except (OSError, ValueError, TypeError, KeyError):
+        return "another process"
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    """Return the event of a line, or an empty one if the line holds none."""
+    try:
+        event = strict_json.parse(line.decode("utf-8"))
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _step(line: bytes) -> float:
+    step = _event(line).get("step")
+    return step if isinstance(step, (int, float)) else 0
+
+
+def _foreign(path: Path) -> CheckpointError:
+    return CheckpointError(f"{printable(path)} is in the way, and charrnn did not write it; move it, or choose another "
+                           "folder with --out")
