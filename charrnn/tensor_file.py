@@ -20,6 +20,7 @@ from charrnn.storage import printable
 
 MAX_HEADER = 16 * 10**6  # bytes
 MAX_RANK = 8
+MAX_ELEMENTS = 2**48  # of a shape whose zeros count as ones: NumPy multiplies those too, though such a tensor is empty
 DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
           "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1"}
 
@@ -113,7 +114,8 @@ def _tensor(name: str, entry: object) -> Tensor:
         if not isinstance(dtype, str) or dtype not in DTYPES:
             raise Unusable(f"the tensor {printable(name, 80)} has the type {printable(str(dtype)[:20])}, "
                            "which charrnn does not use")
-        if (_are_counts(shape) and len(shape) <= MAX_RANK and _are_counts(offsets) and len(offsets) == 2
+        if (_are_counts(shape) and len(shape) <= MAX_RANK and math.prod(size or 1 for size in shape) <= MAX_ELEMENTS
+                and _are_counts(offsets) and len(offsets) == 2
                 and math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize == offsets[1] - offsets[0]):
             return Tensor(name, dtype, tuple(shape), *offsets)
     raise Unusable(f"its entry for the tensor {printable(name, 80)} contradicts itself")
