@@ -92,6 +92,7 @@ class ModelConfig(_Checked):
     num_layers : L, recurrent layers on top of each other.
     embedding_size : E, length of the learned vector that stands for a character; 0 means one-hot.
     dropout : probability with which an output of a layer is left out in training.
+    recurrent_bias : whether the recurrent product has a bias of its own, as in PyTorch, or keeps it at 0.
     """
 
     vocab_size: int
@@ -100,6 +101,7 @@ class ModelConfig(_Checked):
     num_layers: int = 2
     embedding_size: int = 0
     dropout: float = 0.0
+    recurrent_bias: bool = True
 
     def __post_init__(self) -> None:
         from charrnn.cells import CELLS
@@ -110,6 +112,8 @@ class ModelConfig(_Checked):
         self._whole("num_layers", 1, 1000)
         self._whole("embedding_size", 0, 65536)
         self._real("dropout", 0, 1, open_high=True)
+        if not isinstance(self.recurrent_bias, bool):
+            raise ConfigError(f"{option('recurrent_bias')} must be on or off, not {self.recurrent_bias!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,8 @@ def initial_parameters(config: ModelConfig, seed: int) -> dict[str, np.ndarray]:
         if cell.forget_gate is not None and name.startswith("rnn.bias"):
             forget = slice(cell.forget_gate * hidden, (cell.forget_gate + 1) * hidden)
             values[forget] = 1 if name.startswith("rnn.bias_ih") else 0
+        if name.startswith("rnn.bias_hh") and not config.recurrent_bias:
+            values[:] = 0
         parameters[name] = values
     return parameters
 

@@ -59,6 +59,7 @@ class Network:
     ----------
     flat, gradient : (size,) the parameters, and their gradient after `loss_and_gradient`.
     states : (L, S, B, H padded) states that the next window starts from; S states, h first.
+    weights : the packed weights, as the kernels read them.
     """
 
     def __init__(self, config: ModelConfig, parameters: Mapping[str, np.ndarray], *, batch_size: int, seq_len: int,
@@ -88,8 +89,8 @@ class Network:
 
         self._table = zeros(config.vocab_size, gates) if embedding else self.layout.groups(self.flat)["table"]
         self._first = room(1, embedding, gates)[0] if embedding else None
-        back = layers if training else 0
-        self._weights = Weights(
+        back = layers if training else 0  # without training, the backward pass's weights take no room
+        self.weights = Weights(
             table=self._table, input=room(layers - 1, hidden, gates), recurrent=room(layers, hidden, gates),
             input_back=room(max(back - 1, 0), gates, hidden), recurrent_back=room(back, gates - apart, hidden),
             apart_back=room(back, apart, hidden), bias=zeros(layers, gates), bias_apart=zeros(layers, apart),
@@ -121,7 +122,11 @@ class Network:
             multiply(groups["embedding"][None], self._first, self._table[None], 0, len(self._table), REPLACE)
             if self._first_back is not None:
                 pack(groups["first"], 0, self._first_back, 0, self._first_back.size)
-        self.team.run(lambda part, parts: pack_weights(self._parameters, self._weights, self.cell.apart, part, parts))
+        self.team.run(lambda part, parts: pack_weights(self._parameters, self.weights, self.cell.apart, part, parts))
+
+    def named_parameters(self) -> dict[str, np.ndarray]:
+        """Return copies of the parameters under PyTorch's names and shapes."""
+        return self.layout.to_named(self.flat)
 
     def _rows(self, part: int, parts: int) -> tuple[int, int]:
         """Return the rows of the batch that thread `part` takes."""
@@ -135,7 +140,7 @@ class Network:
         ids, targets : (T, B) characters and those that follow them, T at most `seq_len`.
         key : decides, with the config, what dropout leaves out.
         """
-        steps, window, weights, dropout = len(ids), self._window, self._weights, float(self.config.dropout)
+        steps, window, weights, dropout = len(ids), self._window, self.weights, float(self.config.dropout)
         seed = np.uint64(key)
         window.states[:, :, 0] = self.states
         window.dstates[...] = 0
@@ -156,6 +161,8 @@ class Network:
         self.team.run(sum_up)
         if self._first_back is not None:
             self._embedding_gradient()
+        if not self.config.recurrent_bias:
+            self._gradients.bias_recurrent[...] = 0
         self.states = window.states[:, :, steps].copy()
         return float(self._losses[:steps].sum(dtype=np.float64) * scale)
 
@@ -169,7 +176,7 @@ class Network:
 
     def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""
-        window, weights = self._window, self._weights
+        window, weights = self._window, self.weights
         window.states[:, :, 0] = self.states
 
         def through(part: int, parts: int) -> None:
@@ -187,7 +194,23 @@ class Network:
         """Return the logits (T, B, V) after each character of a window (T, B), without dropout; `states` move on."""
         window = self._window
         window.states[:, :, 0] = self.states
-        self.team.run(lambda part, parts: self._forward(ids, self._weights, window, *self._rows(part, parts), 0.0,
+        self.team.run(lambda part, parts: self._forward(ids, self.weights, window, *self._rows(part, parts), 0.0,
                                                         np.uint64(0)))
         self.states = window.states[:, :, len(ids)].copy()
-        return (window.logits[: len(ids)] + self._weights.output_bias)[..., : self.config.vocab_size]
+        return (window.logits[: len(ids)] + self.weights.output_bias)[..., : self.config.vocab_size]
+
+
+def memory_needed(config: ModelConfig, batch_size: int, seq_len: int) -> int:
+    """Return about how many bytes training holds: parameters, gradient, moments, packed weights and one window."""
+    cell, layers = get_cell(config.cell), config.num_layers
+    hidden, vocab = padded(config.hidden_size), padded(config.vocab_size)
+    rows = batch_size * seq_len
+    a_row = (len(cell.gates) + len(cell.states) + cell.kept + (1 if config.dropout else 0)) * hidden * layers
+    # Four buffers of all parameters; packed both ways for training, one way for evaluation.
+    return 4 * (7 * Layout(config).size + rows * (a_row + hidden + vocab))
+
+
+def useful_threads(config: ModelConfig, batch_size: int, seq_len: int, threads: int) -> int:
+    """Return `threads`, or 1 where a step is so small that handing out the work would take longer than doing it."""
+    weights = Layout(config).size - (0 if config.embedding_size else config.vocab_size * config.hidden_size)
+    return threads if batch_size * seq_len * weights > 2_000_000 else 1

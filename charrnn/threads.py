@@ -14,6 +14,14 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def physical_memory() -> float:
+    """Return the machine's memory in bytes, or infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return float("inf")
+
+
 class Team:
     """`size` threads, the caller's among them."""
 

@@ -6,6 +6,7 @@ could bring back old machine code. Here the cache folder's name holds a hash ove
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -56,6 +57,7 @@ def _cache_folder() -> str | None:
 
 
 CACHE_FOLDER = _cache_folder()
+_CPU = f"-{numba_config.CPU_NAME}" if numba_config.CPU_NAME else ""
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -84,3 +86,15 @@ def specialise(template: Callable[..., Any], name: str, **functions: Any) -> Any
     bound.__module__ = template.__module__
     bound.__doc__ = template.__doc__
     return jit(bound)
+
+
+def is_compiled(task: str) -> bool:
+    """Tell whether everything that `task` needs was compiled by an earlier process and is in the cache."""
+    return CACHE_FOLDER is not None and (Path(CACHE_FOLDER) / f"{task}{_CPU}.done").exists()
+
+
+def mark_compiled(task: str) -> None:
+    """Note that everything `task` needs is in the cache."""
+    if CACHE_FOLDER is not None:
+        with contextlib.suppress(OSError):
+            (Path(CACHE_FOLDER) / f"{task}{_CPU}.done").touch()

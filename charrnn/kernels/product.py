@@ -163,11 +163,14 @@ def multiply(x, packed, out, first, last, add):
     for t in range(0, steps, block):
         count = min(block, steps - t)
         owner, left, step_stride, row_stride = _left_operand(x, t, count, first, last, packed, factors)
+        runs, run = count, rows
+        if rows == batch:  # nothing lies between one step's rows and the next's
+            runs, run = 1, count * rows
         for start in range(0, n_len, width):
             columns = min(width, n_len - start)
-            for i in range(count):
+            for i in range(runs):
                 _tiles(left + i * step_stride * packed.itemsize, row_stride, _ONE, packed, start * factors, columns,
-                       result + (((t + i) * batch + first) * n_len + start) * out.itemsize, n_len, rows,
+                       result + (((t + i) * batch + first) * n_len + start) * out.itemsize, n_len, run,
                        columns // lanes, factors, add)
 
 

@@ -74,17 +74,23 @@ def _pack_share(source, transposed, packed, part, parts):
 
 @jit
 def pack_weights(parameters, weights, apart, part, parts):
-    """Bring `weights` up to date with `parameters`, share `part` of `parts`; the table is not this function's."""
+    """Bring `weights` up to date with `parameters`, share `part` of `parts`; the table is not this function's.
+
+    The matrices for the backward pass are left out where `weights` has no room for them.
+    """
     joined = parameters.recurrent.shape[1] - apart * parameters.recurrent.shape[2]
+    training = weights.recurrent_back.shape[0] > 0
     for layer in range(weights.recurrent.shape[0]):
         recurrent = parameters.recurrent[layer]
         _pack_share(recurrent, _ONE, weights.recurrent[layer], part, parts)
-        _pack_share(recurrent[:joined], _ZERO, weights.recurrent_back[layer], part, parts)
-        if joined < recurrent.shape[0]:
-            _pack_share(recurrent[joined:], _ZERO, weights.apart_back[layer], part, parts)
         if layer > 0:
             _pack_share(parameters.input[layer - 1], _ONE, weights.input[layer - 1], part, parts)
-            _pack_share(parameters.input[layer - 1], _ZERO, weights.input_back[layer - 1], part, parts)
+        if training:
+            _pack_share(recurrent[:joined], _ZERO, weights.recurrent_back[layer], part, parts)
+            if joined < recurrent.shape[0]:
+                _pack_share(recurrent[joined:], _ZERO, weights.apart_back[layer], part, parts)
+            if layer > 0:
+                _pack_share(parameters.input[layer - 1], _ZERO, weights.input_back[layer - 1], part, parts)
         if part == 0:
             for j in range(recurrent.shape[0]):
                 weights.bias[layer, j] = parameters.bias_input[layer, j]
@@ -93,7 +99,8 @@ def pack_weights(parameters, weights, apart, part, parts):
                 else:
                     weights.bias_apart[layer, j - joined] = parameters.bias_recurrent[layer, j]
     _pack_share(parameters.output, _ONE, weights.output, part, parts)
-    _pack_share(parameters.output, _ZERO, weights.output_back, part, parts)
+    if training:
+        _pack_share(parameters.output, _ZERO, weights.output_back, part, parts)
     if part == 0:
         _copy(parameters.output_bias, weights.output_bias)
 

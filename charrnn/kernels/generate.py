@@ -1,0 +1,158 @@
+"""Generation: one character at a time through the net, a draw, and the drawn character back in.
+
+Rows are independent, so threads take rows each. As in `charrnn.kernels.sweep`, `cell_forward` stands for the cell's own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.kernels.jit import jit
+from charrnn.kernels.product import REPLACE, multiply
+from charrnn.kernels.random import mix, uniform
+from charrnn.kernels.softmax import softmax
+from charrnn.kernels.sweep import _copy, cell_forward
+
+
+class Scratch(NamedTuple):
+    """Room for one step; shapes as in `charrnn.kernels.sweep.Window`."""
+
+    z: np.ndarray  # (1, B, G * H)
+    u: np.ndarray  # (1, B, G * H)
+    states: np.ndarray  # (L, S, 2, B, H) before and after the step; [:, :, 0] is where generation starts
+    tape: np.ndarray  # (B, A * H)
+    logits: np.ndarray  # (1, B, V)
+    order: np.ndarray  # (B, V) int64, ids by falling probability
+
+
+class Choice(NamedTuple):
+    """How a character is chosen; see `charrnn.config.SampleConfig`."""
+
+    argmax: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+
+
+@jit
+def _sort_descending(values, order):
+    """Fill `order` (n,) with indices by falling value, equal ones in their own order: a Shell sort with Ciura's gaps."""
+    for i in range(order.size):
+        order[i] = i
+    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(gap, order.size):
+            item, j = order[i], i
+            while j >= gap and (values[order[j - gap]] < values[item] or
+                                (values[order[j - gap]] == values[item] and order[j - gap] > item)):
+                order[j] = order[j - gap]
+                j -= gap
+            order[j] = item
+
+
+@jit
+def _filter(p, order, choice):
+    """Set to 0 the probabilities (V,) that `choice` leaves out: top k, then top p, then min p of what remains."""
+    _sort_descending(p, order)
+    keep = order.size
+    if choice.top_k > 0:
+        keep = min(keep, choice.top_k)
+    if choice.top_p < 1:
+        total, reached, count = 0.0, 0.0, 0
+        for i in range(keep):
+            total += p[order[i]]
+        while count < keep and reached < choice.top_p * total:
+            reached += p[order[count]]
+            count += 1
+        keep = max(count, 1)
+    while keep > 1 and p[order[keep - 1]] < choice.min_p * p[order[0]]:
+        keep -= 1
+    for i in range(keep, order.size):
+        p[order[i]] = 0
+
+
+@jit
+def _draw(p, u):
+    """Return the first index at which the running sum of `p` (V,) passes the share `u` of its total."""
+    total = 0.0
+    for v in range(p.size):
+        total += p[v]
+    target, reached, last = u * total, 0.0, 0
+    for v in range(p.size):
+        if p[v] > 0:
+            reached += p[v]
+            last = v
+            if reached > target:
+                return v
+    return last
+
+
+@jit
+def choose(logits, order, choice, u):
+    """Choose a character: returns its id and the log-probability that the model itself (temperature 1) gave it.
+
+    Parameters
+    ----------
+    logits : (V,), bias included; overwritten.
+    order : (V,) int64, room.
+    u : uniform in [0, 1), what the draw rests on.
+    """
+    best = 0
+    for v in range(logits.size):
+        if logits[v] > logits[best]:
+            best = v
+    top = logits[best]
+    total = 0.0
+    for v in range(logits.size):
+        total += np.exp(np.float64(logits[v] - top))
+    if choice.argmax:
+        return best, -np.log(total)
+    log_total = np.log(total) + top
+    # The temperature divides in float64, after the maximum was taken off: no temperature above 0 overflows.
+    kept = logits.copy()
+    for v in range(logits.size):
+        logits[v] = logits.dtype.type(max((np.float64(kept[v]) - top) / choice.temperature, -1e30))
+    softmax(logits)
+    if choice.top_k > 0 or choice.top_p < 1 or choice.min_p > 0:
+        _filter(logits, order, choice)
+    index = _draw(logits, u)
+    return index, np.float64(kept[index]) - log_total
+
+
+def generate(current, weights, scratch, vocab_size, choice, keys, position, out, log_probabilities, first, last):
+    """Write characters for rows `first` to `last`.
+
+    Parameters
+    ----------
+    current : (B,) int64, each row's last character; moves on.
+    keys : (B,) uint64, each row's random key; draw n of a row depends on (key, n) alone.
+    position : n of the first draw.
+    out, log_probabilities : (N, B) the characters, and the model's own log-probability of each (out).
+    """
+    layers = scratch.states.shape[0]
+    for i in range(out.shape[0]):
+        for layer in range(layers):
+            states = scratch.states[layer]
+            if layer == 0:
+                for b in range(first, last):
+                    _copy(weights.table[current[b]], scratch.z[0, b])
+            else:
+                multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, first, last, REPLACE)
+            multiply(states[0, 0:1], weights.recurrent[layer], scratch.u, first, last, REPLACE)
+            for b in range(first, last):
+                cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, 0,
+                             b, scratch.tape[b])
+        multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, first, last, REPLACE)
+        for b in range(first, last):
+            row = scratch.logits[0, b, :vocab_size]
+            for v in range(vocab_size):
+                row[v] += weights.output_bias[v]
+            index, log_probability = choose(row, scratch.order[b], choice, uniform(mix(keys[b], position + i)))
+            current[b] = index
+            out[i, b] = index
+            log_probabilities[i, b] = log_probability
+            for layer in range(layers):
+                for s in range(scratch.states.shape[1]):
+                    _copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])

@@ -1,0 +1,81 @@
+"""From a gradient to new parameters: clipping, the optimizers, and the course of the learning rate."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from charrnn.config import TrainConfig
+from charrnn.kernels import update
+from charrnn.threads import Team
+
+_UPDATES = {"adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop, "adagrad": update.adagrad,
+            "sgd": update.sgd}
+_MIN_NORM = 1e-6  # added to the norm before dividing by it, as PyTorch's clip_grad_norm_ does
+
+
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """Return the rate at a share `progress` (0 to 1) of the run.
+
+    It rises linearly over the share `warmup`; then "cosine" falls to 0 (Loshchilov and Hutter 2017), "step" falls to a
+    tenth after each third, "constant" stays.
+    """
+    progress = min(max(progress, 0.0), 1.0)
+    if progress < config.warmup:
+        return config.peak_lr * progress / config.warmup
+    rest = (progress - config.warmup) / (1 - config.warmup) if config.warmup < 1 else 0.0
+    if config.lr_schedule == "cosine":
+        return config.peak_lr * 0.5 * (1 + math.cos(math.pi * rest))
+    if config.lr_schedule == "step":
+        return config.peak_lr * 0.1 ** min(int(3 * rest), 2)
+    return config.peak_lr
+
+
+class Optimizer:
+    """An update rule with its moments.
+
+    Parameters
+    ----------
+    config : the rule and its settings.
+    flat : (size,) the parameters; they are updated in place.
+    decayed : how many of them, from the start, weight decay applies to.
+
+    Attributes
+    ----------
+    first, second : (size,) moments, of which a rule may use one, both or none.
+    step_count : updates so far.
+    """
+
+    def __init__(self, config: TrainConfig, flat: np.ndarray, decayed: int) -> None:
+        self.config, self.flat, self.decayed = config, flat, decayed
+        self.first, self.second = np.zeros_like(flat), np.zeros_like(flat)
+        self.step_count = 0
+        self._update = _UPDATES[config.optimizer]
+        self._sums = np.zeros(-(-flat.size // update.NORM_CHUNK), flat.dtype)
+
+    def step(self, gradient: np.ndarray, lr: float, seq_len: int, team: Team) -> float:
+        """Clip `gradient` (size,), update the parameters, and return the gradient's norm before clipping.
+
+        `seq_len` is the number of steps of the window that the gradient of the mean loss is from. Nothing is changed when
+        the norm is not finite.
+        """
+        config = self.config
+        chunks = len(self._sums)
+        team.run(lambda part, parts: update.square_sums(gradient, self._sums, chunks * part // parts,
+                                                        chunks * (part + 1) // parts))
+        norm = math.sqrt(self._sums.sum(dtype=np.float64))
+        if not math.isfinite(norm):
+            return norm
+        self.step_count += 1
+        clip = min(1.0, config.clip_norm / (norm + _MIN_NORM)) if config.clip_norm else 1.0
+        limit = config.clip_value / seq_len if config.clip_value else math.inf
+
+        def apply(part: int, parts: int) -> None:
+            for start, stop, decay in ((0, self.decayed, config.weight_decay), (self.decayed, self.flat.size, 0.0)):
+                share = slice(start + (stop - start) * part // parts, start + (stop - start) * (part + 1) // parts)
+                self._update(self.flat[share], gradient[share], self.first[share], self.second[share], lr, decay, clip,
+                             limit, config.beta1, config.beta2, config.division_eps, self.step_count)
+
+        team.run(apply)
+        return norm

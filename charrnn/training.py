@@ -1,0 +1,387 @@
+"""The training loop: windows in order, one update each, with evaluations, checkpoints and samples along the way.
+
+Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. All that decides a run's course is
+in `_Progress`, the parameters, the moments and the streams' states; a checkpoint holds just these, so a resumed run is the
+uninterrupted one bit for bit. Randomness is a hash of the seed and the step, and needs no state.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.checkpoint import TRAINING_STATE, Checkpoint, load_checkpoint, save_checkpoint
+from charrnn.config import DEFAULT_EPOCHS, ModelConfig, SampleConfig, TrainConfig
+from charrnn.corpus import Corpus
+from charrnn.errors import CheckpointError, ConfigError, TrainingError
+from charrnn.evaluation import CHUNK, mean_loss
+from charrnn.events import (
+    CheckpointEvent,
+    CompileEvent,
+    DoneEvent,
+    EvalEvent,
+    Event,
+    PlanEvent,
+    SampleEvent,
+    StepEvent,
+    WarningEvent,
+)
+from charrnn.generator import Generator
+from charrnn.kernels.jit import is_compiled, mark_compiled
+from charrnn.kernels.random import mix
+from charrnn.model import initial_parameters, parameter_count
+from charrnn.network import Network, check_precision, memory_needed, useful_threads
+from charrnn.optimizers import Optimizer, learning_rate
+from charrnn.run_folder import RunFolder
+from charrnn.streams import split_text, window
+from charrnn.threads import available_threads, physical_memory
+
+#: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
+EVALUATIONS, EVALUATION_SHARE = 20, 0.1
+
+#: Seconds between step events.
+REPORT_SECONDS = 0.5
+
+#: Characters of the samples that show how the model is getting on.
+SAMPLE_LENGTH = 200
+
+
+@dataclass
+class _Progress:
+    """Where a run stands; stored in its checkpoints."""
+
+    step: int = 0
+    epoch: int = 0  # complete passes
+    window: int = 0  # next window of the current pass
+    seconds: float = 0.0
+    characters: int = 0
+    best_val_loss: float | None = None
+    worse: int = 0  # evaluations in a row without a better loss
+    loss_sum: float = 0.0  # of the steps since the last step event
+    loss_steps: int = 0
+
+
+class Trainer:
+    """One training run.
+
+    Parameters
+    ----------
+    corpus : the text, with the vocabulary that `model` is made for.
+    model, config : what is trained, and how.
+    run : where checkpoints and metrics go; already created, or holding the run to resume.
+    init_from : a checkpoint whose weights the run starts from.
+    resume : go on with the run in `run`.
+
+    Raises
+    ------
+    CorpusError : the text is too short.
+    ConfigError : the settings do not work here, or do not fit the checkpoint.
+    CheckpointError : the run to resume cannot be read, or was trained on another text.
+    TrainingError : the machine has too little memory.
+    """
+
+    def __init__(self, corpus: Corpus, model: ModelConfig, config: TrainConfig, run: RunFolder, *,
+                 init_from: Checkpoint | None = None, resume: bool = False) -> None:
+        self.corpus, self.model, self.config, self.run_folder = corpus, model, config, run
+        self._split = split_text(corpus.ids, config)
+        self._precision = "f32" if config.precision == "auto" else config.precision
+        check_precision(self._precision)
+        self._threads = useful_threads(model, self._split.batch_size, self._split.seq_len,
+                                       config.threads or available_threads())
+        self._start = load_checkpoint(run.last, training_state=True) if resume else init_from
+        self._resume = resume
+        if self._start is not None:
+            self._check_start(self._start)
+        self._step_limit, self._limit_reason = self._limits()
+        memory = memory_needed(model, self._split.batch_size, self._split.seq_len) + corpus.ids.nbytes
+        if memory > physical_memory():
+            raise TrainingError(f"training would take {memory / 2**30:.1f} GiB of memory, and this machine has "
+                                f"{physical_memory() / 2**30:.1f}: use a smaller --hidden-size, --num-layers, "
+                                "--batch-size or --seq-len")
+        self.plan = PlanEvent(
+            characters=len(corpus), train_characters=self._split.train_characters, val_characters=self._split.val.size,
+            test_characters=self._split.test.size, vocab_size=model.vocab_size, parameters=parameter_count(model),
+            steps=self._step_limit, threads=self._threads, memory=memory, split=config.split,
+            config=model.to_json() | config.to_json() | corpus.text_config.to_json() | {"lr": config.peak_lr})
+        self._stop = self._save = False
+        self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
+        self._progress = _Progress(**self._start.progress) if resume and self._start else _Progress()
+
+    def stop(self) -> None:
+        """Ask the run to finish its step, save and end; safe to call from a signal handler."""
+        self._stop = True
+
+    def save(self) -> None:
+        """Ask the run to save after its step and go on; safe to call from a signal handler."""
+        self._save = True
+
+    def run(self) -> Iterator[Event]:
+        """Train, yielding what happens.
+
+        Raises
+        ------
+        CheckpointError : the first checkpoint cannot be written, or another process is training in the folder.
+        TrainingError : the loss is no longer a number.
+        """
+        self._begin = time.monotonic()
+        with self.run_folder.lock():
+            if self._resume:
+                self.run_folder.truncate_metrics(self._progress.step)
+            for event in self._events():
+                if not isinstance(event, SampleEvent):
+                    self._history.append(event.to_json())
+                    try:
+                        self.run_folder.append_metrics(event.to_json())
+                    except CheckpointError as error:
+                        yield WarningEvent(message=str(error))
+                yield event
+
+    def _check_start(self, start: Checkpoint) -> None:
+        shape = ("vocab_size", "cell", "hidden_size", "num_layers", "embedding_size")
+        if any(getattr(start.model, name) != getattr(self.model, name) for name in shape):
+            raise ConfigError("the model's shape differs from that of the checkpoint to start from: leave out --cell, "
+                              "--hidden-size, --num-layers and --embedding-size")
+        if start.vocabulary != self.corpus.vocabulary:
+            raise ConfigError("the text's vocabulary differs from that of the checkpoint to start from: "
+                              "train a new model on this text")
+        if self._resume and start.corpus.get("sha256") != self.corpus.sha256:
+            raise CheckpointError("the corpus is not the one this run was trained on: give the same text, or start a new "
+                                  "run from its weights with --init-from")
+
+    def _limits(self) -> tuple[int | None, str]:
+        """Return the number of steps after which the run ends and why, or None where only time ends it."""
+        config = self.config
+        epochs = config.epochs
+        if epochs is None and config.max_steps is None and config.max_time is None:
+            epochs = DEFAULT_EPOCHS
+        limits = []
+        if epochs is not None:
+            limits.append((max(1, round(epochs * self._split.windows)), "epochs"))
+        if config.max_steps is not None:
+            limits.append((config.max_steps, "max_steps"))
+        return min(limits) if limits else (None, "max_time")
+
+    def _elapsed(self) -> float:
+        """Return the seconds of the whole run so far, earlier sessions included."""
+        return self._progress.seconds + time.monotonic() - self._begin
+
+    def _share_done(self) -> float:
+        """Return how far the run is, 0 to 1, by the limit that is nearest; what `learning_rate` goes by."""
+        share = 0.0
+        if self._step_limit:
+            share = (self._progress.step + 1) / self._step_limit
+        if self.config.max_time:
+            share = max(share, self._elapsed() / max(self.config.max_time - self._reserve, 1e-3))
+        return min(share, 1.0)
+
+    def _events(self) -> Iterator[Event]:
+        yield self.plan
+        split = self._split
+        if (split.batch_size, split.seq_len) != (self.config.batch_size, self.config.seq_len):
+            yield WarningEvent(message=f"the text is short: training with {split.batch_size} streams and windows of "
+                                       f"{split.seq_len} characters")
+        task = f"train-{self.model.cell}-{self.config.optimizer}-{self._precision}"
+        compiling = not is_compiled(task)
+        if compiling:
+            yield CompileEvent(seconds=None)
+        self._set_up()
+        started = time.monotonic()
+        first, self._reserve, self._eval_at, self._reported = True, 0.0, 0.0, time.monotonic()
+        self._evaluated = self._progress.step
+        self._last_seconds, self._last_characters = self._elapsed(), 0
+        reason = self._over()
+        while not reason:
+            lr = learning_rate(self.config, self._share_done())
+            norm = self._step(lr)
+            if first and compiling:
+                mark_compiled(task)
+                self._eval_at = self._elapsed()
+                yield CompileEvent(seconds=time.monotonic() - started)
+            reason = self._over()
+            if first or reason or time.monotonic() - self._reported >= REPORT_SECONDS:
+                yield self._step_event(lr, norm)
+            first = False
+            if self._evaluation_due():
+                yield from self._evaluate()
+                reason = reason or self._over()
+            elif self._save or self._due(self.config.save_every):
+                yield from self._save_last()
+            if self._due(self.config.sample_every):
+                yield self._sample()
+        if split.val.size and self._evaluated != self._progress.step and reason != "interrupted":
+            yield from self._evaluate()
+        elif self._saved != self._progress.step:
+            yield from self._save_last()
+        if not split.val.size:
+            yield from self._checkpoint("best")
+        seconds = self._elapsed()
+        yield DoneEvent(reason=reason, step=self._progress.step, best_val_loss=self._progress.best_val_loss,
+                        seconds=seconds, chars_per_second=self._progress.characters / max(seconds, 1e-9),
+                        path=str(self.run_folder.path))
+
+    def _set_up(self) -> None:
+        start, split = self._start, self._split
+        parameters = start.weights if start else initial_parameters(self.model, self.config.seed)
+        self._network = Network(self.model, parameters, batch_size=split.batch_size, seq_len=split.seq_len,
+                                threads=self._threads, precision=self._precision, training=True)
+        self._reader: Network | None = None
+        self._optimizer = Optimizer(self.config, self._network.flat, self._network.layout.decayed)
+        self._saved = -1
+        if self._resume and start:
+            self._saved = self._progress.step
+            state, layout = start.training_state, self._network.layout
+            hidden = self.model.hidden_size
+            try:
+                for name in ("first", "second"):
+                    named = {key: state[f"{TRAINING_STATE}{name}.{key}"] for key in start.weights}
+                    getattr(self._optimizer, name)[...] = layout.from_named(named)
+                self._network.states[..., :hidden] = state[f"{TRAINING_STATE}states"]
+            except (KeyError, ValueError):
+                raise CheckpointError(f"{self.run_folder.last} lacks what training needs to go on: start a new run "
+                                      "from its weights with --init-from") from None
+            self._optimizer.step_count = self._progress.step
+
+    def _step(self, lr: float) -> float:
+        """Make one update and return the norm of its gradient."""
+        progress, network = self._progress, self._network
+        if progress.window == 0:
+            network.states[...] = 0  # the streams start again
+        ids, targets = self._split.window(progress.window)
+        key = int(mix(np.uint64(self.config.seed), np.uint64(progress.step)))
+        loss = network.loss_and_gradient(ids, targets, key)
+        norm = self._optimizer.step(network.gradient, lr, len(ids), network.team)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingError(f"training diverged at step {progress.step + 1}: the loss is no longer a number; "
+                                f"use a lower --lr than {self.config.peak_lr:g}, or clip the gradient with --clip-norm "
+                                f"(saved checkpoints in {self.run_folder.path} are intact)")
+        network.pack()
+        progress.step += 1
+        progress.characters += ids.size
+        progress.loss_sum += loss
+        progress.loss_steps += 1
+        progress.window += 1
+        if progress.window == self._split.windows:
+            progress.window, progress.epoch = 0, progress.epoch + 1
+        return norm
+
+    def _over(self) -> str:
+        """Return why the run ends now, or ''."""
+        progress, config = self._progress, self.config
+        if self._stop:
+            return "interrupted"
+        if self._step_limit is not None and progress.step >= self._step_limit:
+            return self._limit_reason
+        if config.max_time is not None and self._elapsed() + self._reserve >= config.max_time:
+            return "max_time"
+        if config.patience is not None and progress.worse >= config.patience:
+            return "patience"
+        return ""
+
+    def _epoch(self) -> float:
+        return self._progress.epoch + self._progress.window / self._split.windows
+
+    def _step_event(self, lr: float, norm: float) -> StepEvent:
+        progress, seconds = self._progress, self._elapsed()
+        speed = (progress.characters - self._last_characters) / max(seconds - self._last_seconds, 1e-9)
+        event = StepEvent(step=progress.step, epoch=self._epoch(), loss=progress.loss_sum / progress.loss_steps, lr=lr,
+                          grad_norm=norm, chars_per_second=speed, seconds=seconds, progress=self._share_done())
+        progress.loss_sum, progress.loss_steps = 0.0, 0
+        self._last_seconds, self._last_characters = seconds, progress.characters
+        self._reported = time.monotonic()
+        return event
+
+    def _due(self, every: int | None) -> bool:
+        return every is not None and self._progress.step % every == 0
+
+    def _evaluation_due(self) -> bool:
+        if not self._split.val.size:
+            return False
+        if self.config.eval_every is not None:
+            return self._due(self.config.eval_every)
+        if self.config.max_time is None:
+            return self._due(max(1, (self._step_limit or 0) // EVALUATIONS))
+        return self._elapsed() >= self._eval_at + max(self.config.max_time / EVALUATIONS,
+                                                      self._reserve / EVALUATION_SHARE)
+
+    def _evaluate(self) -> Iterator[Event]:
+        progress = self._progress
+        reader = self._refreshed_reader()
+        started = time.monotonic()
+        val_loss = mean_loss(reader, self._split.val)
+        if not math.isfinite(val_loss):
+            raise TrainingError(f"the validation loss at step {progress.step} is not a number: use a lower --lr")
+        best = progress.best_val_loss is None or val_loss < progress.best_val_loss
+        if best:
+            progress.best_val_loss, progress.worse = val_loss, 0
+        else:
+            progress.worse += 1
+        self._evaluated = progress.step
+        yield EvalEvent(step=progress.step, epoch=self._epoch(), val_loss=val_loss, bpc=val_loss / math.log(2),
+                        best=best, seconds=self._elapsed())
+        if best:
+            yield from self._checkpoint("best")
+        yield from self._save_last()
+        self._reserve = time.monotonic() - started
+        if self.config.sample_every is None:
+            yield self._sample()
+        self._eval_at = self._elapsed()
+
+    def _refreshed_reader(self) -> Network:
+        """Return the network that evaluates and samples, with the current parameters."""
+        if self._reader is None:
+            self._reader = Network(self.model, self._network.named_parameters(), batch_size=max(1, len(self._split.val)),
+                                   seq_len=CHUNK if len(self._split.val) == 1 else self._split.seq_len,
+                                   threads=self._threads)
+            self._reader.losses(*window(self._split.val, 0, 1))  # compiles, so that what follows can be timed
+        self._reader.flat[...] = self._network.flat
+        self._reader.pack()
+        return self._reader
+
+    def _sample(self) -> SampleEvent:
+        reader, vocabulary = self._refreshed_reader(), self.corpus.vocabulary
+        states = np.zeros_like(reader.states[:, :, :1])
+        config = SampleConfig(seed=(self.config.seed + self._progress.step) % 2**63, temperature=0.8)
+        ids, _ = Generator(reader, states, self._start_id(), config).next(SAMPLE_LENGTH)
+        return SampleEvent(step=self._progress.step, text=vocabulary.decode(ids[:, 0]))
+
+    def _start_id(self) -> int:
+        newline, _ = self.corpus.vocabulary.encode_counting("\n")
+        return int(newline[0]) if len(newline) else self._most_frequent()
+
+    def _most_frequent(self) -> int:
+        counts = np.zeros(self.model.vocab_size, np.int64)
+        for start in range(0, len(self.corpus.ids), 2**22):  # bincount makes int64 of what it is given
+            counts += np.bincount(self.corpus.ids[start:start + 2**22], minlength=len(counts))
+        return int(counts.argmax())
+
+    def _save_last(self) -> Iterator[Event]:
+        self._save = False
+        self._saved = self._progress.step
+        yield from self._checkpoint("last")
+
+    def _checkpoint(self, kind: str) -> Iterator[Event]:
+        """Write a checkpoint; a failure is a warning, and the next occasion tries again."""
+        path = self.run_folder.best if kind == "best" else self.run_folder.last
+        progress = asdict(self._progress) | {"seconds": self._elapsed()}
+        layout, state = self._network.layout, {}
+        if kind == "last":
+            for name in ("first", "second"):
+                for key, value in layout.to_named(getattr(self._optimizer, name)).items():
+                    state[f"{TRAINING_STATE}{name}.{key}"] = value
+            state[f"{TRAINING_STATE}states"] = self._network.states[..., :self.model.hidden_size].copy()
+        corpus = {"sha256": self.corpus.sha256, "characters": len(self.corpus), "sources": list(self.corpus.sources),
+                  "most_frequent": self._start_id()}
+        try:
+            save_checkpoint(path, Checkpoint(
+                model=self.model, vocabulary=self.corpus.vocabulary, text=self.corpus.text_config, train=self.config,
+                progress=progress, history=self._history, corpus=corpus, weights=self._network.named_parameters(),
+                training_state=state))
+        except CheckpointError as error:
+            yield WarningEvent(message=f"{error}; training goes on, and the next save tries again")
+            return
+        yield CheckpointEvent(path=str(path), step=self._progress.step, kind=kind)
