@@ -1,0 +1,143 @@
+"""Options: made from the configurations, so that no default is written twice, and shown in sections with examples."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from charrnn import config
+from charrnn.cells import CELLS
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Config = TypeVar("_Config", config.ModelConfig, config.TrainConfig, config.TextConfig, config.SampleConfig)
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "cell": CELLS, "optimizer": config.OPTIMIZERS, "lr_schedule": config.LR_SCHEDULES, "split": config.SPLITS,
+    "precision": config.PRECISIONS, "normalize": config.NORMALIZATIONS,
+}
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+
+class Duration(click.ParamType):
+    """A time in seconds, written 90, 90s, 15m, 2h or 1h30m."""
+
+    name = "time"
+    _FORM = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
+    _SECONDS: typing.ClassVar = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        text = value.strip().lower()
+        if re.fullmatch(r"\d+(?:\.\d+)?|\.\d+", text):
+            return float(text)
+        match = self._FORM.fullmatch(text)
+        if not text or match is None:
+            self.fail(f"{value!r} is no time; write 90 or 90s (seconds), 15m, 2h or 1h30m", param, ctx)
+        return sum(float(number) * self._SECONDS[unit] for unit, number in match.groupdict().items() if number)
+
+
+DURATION = Duration()
+
+
+class Option(click.Option):
+    """An option that belongs to a section of the help."""
+
+    def __init__(self, *args: Any, section: str = "Options", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help has sections and ends with examples."""
+
+    def __init__(self, *args: Any, examples: str = "", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.examples = examples
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section in the order of their first appearance."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record:
+                sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
+        for name, records in sections.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, line by line as they are."""
+        with formatter.section("Examples"):
+            for line in self.examples.strip().splitlines():
+                formatter.write(f"  {line}\n")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the command line presents a field of a configuration.
+
+    Attributes
+    ----------
+    help : what it does.
+    unset : what happens when it is left out, for fields whose default is None.
+    type : how to read it, where the field's own type does not tell.
+    metavar : what stands for its value in the help.
+    """
+
+    help: str
+    unset: str | None = None
+    type: click.ParamType | None = None
+    metavar: str | None = None
+
+
+def settings_of(configuration: type, section: str, settings: dict[str, Setting]) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds an option for every field of a configuration that `settings` names."""
+    defaults = {field.name: field.default for field in fields(configuration)}
+    types = typing.get_type_hints(configuration)
+
+    def decorate(command: _Command) -> _Command:
+        for name, setting in reversed(settings.items()):
+            command = _option(name, setting, section, types[name], defaults[name])(command)
+        return command
+
+    return decorate
+
+
+def option(section: str, *names: str, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds an option to a section of the help."""
+    return click.option(*names, cls=Option, section=section, **attributes)
+
+
+def is_given(context: click.Context, name: str) -> bool:
+    """Tell whether a parameter was given by hand."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def configured(context: click.Context, configuration: type[_Config], **more: Any) -> _Config:
+    """Return a configuration made of the options for its fields, and of what is not an option."""
+    values = {field.name: context.params[field.name] for field in fields(configuration) if field.name in context.params}
+    return configuration(**{**values, **more})
+
+
+def _option(name: str, setting: Setting, section: str, hint: Any, default: Any) -> Callable[[_Command], _Command]:
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    spelling = config.option(name)
+    if hint is bool:
+        both = f"{spelling}/--no-{spelling[2:]}" if default else spelling
+        return option(section, both, name, is_flag=True, default=default, show_default=default, help=setting.help)
+    attributes: dict[str, Any] = {"help": setting.help}
+    if typing.get_origin(hint) is tuple:
+        return option(section, spelling, name, multiple=True, metavar=setting.metavar, **attributes)
+    choices = _CHOICES.get(name)
+    attributes["type"] = setting.type or (click.Choice(choices) if choices else kinds[0])
+    attributes["metavar"] = setting.metavar or (None if choices else _METAVARS[kinds[0]])
+    return option(section, spelling, name, default=default, show_default=setting.unset or default is not None,
+                  **attributes)

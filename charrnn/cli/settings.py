@@ -1,0 +1,111 @@
+"""What the options that come from the configurations say in the help, and how presets and older runs bear on them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import click
+
+from charrnn.cli.options import DURATION, Setting, is_given
+from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TextConfig, TrainConfig, option
+from charrnn.presets import PRESETS
+
+_Config = TypeVar("_Config", ModelConfig, TrainConfig, TextConfig)
+
+TEXT = {
+    "encoding": Setting("Encoding of the texts; byte order marks are recognised.", metavar="NAME"),
+    "errors": Setting("Invalid bytes: strict stops, replace puts U+FFFD in their place, ignore drops them.",
+                      metavar="HOW"),
+    "bytes": Setting("Learn bytes, not characters; decode nothing."),
+    "normalize": Setting("Unicode normalisation of the texts."),
+}
+HELD_OUT = {
+    "val_fraction": Setting("Share of the text held out for validation."),
+    "test_fraction": Setting("Share of the text left untouched, for a test of your own."),
+    "split": Setting("What is held out: the end of the text (tail), or of each parallel stream (stream). "
+                     "Losses under the two cannot be compared."),
+}
+MODEL = {
+    "cell": Setting("Recurrent cell."),
+    "hidden_size": Setting("Units in each layer."),
+    "num_layers": Setting("Layers on top of each other."),
+    "embedding_size": Setting("Length of a learned vector for each character; 0: one-hot."),
+    "dropout": Setting("Probability of leaving out an output of a layer in training."),
+    "recurrent_bias": Setting("A bias of its own for the recurrent product, as in PyTorch."),
+}
+OPTIMIZATION = {
+    "batch_size": Setting("Parallel streams that the text is cut into."),
+    "seq_len": Setting("Characters that the gradient flows back through."),
+    "optimizer": Setting("Update rule."),
+    "lr": Setting("Highest learning rate.", unset="by optimizer"),
+    "beta1": Setting("Decay of the average gradient (adam, adamw); momentum of sgd."),
+    "beta2": Setting("Decay of the average squared gradient (adam, adamw, rmsprop)."),
+    "eps": Setting("Keeps the division by the gradient's size finite.", unset="by optimizer"),
+    "lr_schedule": Setting("Course of the learning rate."),
+    "warmup": Setting("Share of the run in which the learning rate rises from 0."),
+    "clip_norm": Setting("Limit on the norm of the gradient; 0: none."),
+    "clip_value": Setting("Limit on each element of the gradient of a window's summed loss; 0: none."),
+    "weight_decay": Setting("Pull of the weights towards 0; biases are left alone."),
+    "seed": Setting("Decides all that is random."),
+}
+LENGTH = {
+    "epochs": Setting("Stop after so many passes over the text.", unset=f"{DEFAULT_EPOCHS:g}, without other limits"),
+    "max_steps": Setting("Stop after so many steps.", unset="no limit"),
+    "max_time": Setting("Stop after this time: 90 or 90s, 15m, 2h, 1h30m.", unset="no limit", type=DURATION,
+                        metavar="TIME"),
+    "patience": Setting("Stop after so many evaluations without a better loss.", unset="never"),
+}
+INTERVALS = {
+    "eval_every": Setting("Steps between evaluations.", unset="about 20 in a run"),
+    "save_every": Setting("Steps between checkpoints.", unset="about 20 in a run"),
+    "sample_every": Setting("Steps between samples.", unset="about 20 in a run"),
+}
+MACHINE = {
+    "threads": Setting("CPU threads; no result depends on them.", unset="all there are"),
+    "precision": Setting("Of matrix products: bf16 where the CPU has it (auto), or f32."),
+}
+SAMPLED_TEXT = {
+    "length": Setting("Characters to generate, the prime not counted."),
+    "num_samples": Setting("Texts to generate."),
+    "stop": Setting("End a text after this (repeatable).", metavar="TEXT"),
+}
+CHOICE = {
+    "temperature": Setting("Below 1: more predictable; above 1: more surprising."),
+    "argmax": Setting("Always take the most probable character."),
+    "top_k": Setting("Draw from the N most probable characters; 0: from all."),
+    "top_p": Setting("Draw from the most probable characters that together reach this probability."),
+    "min_p": Setting("Draw from characters at least this share as probable as the most probable one."),
+}
+#: The ways to deal with unknown characters, spelt out again since their module needs NumPy.
+ON_UNKNOWN = ("error", "skip", "nearest")
+
+#: What may differ when a run is resumed: when it stops, what it reports and what it runs on, but no result of a step.
+CHANGEABLE = frozenset(LENGTH) | frozenset(INTERVALS) | {"threads"}
+
+
+def apply_preset(context: click.Context, name: str | None) -> None:
+    """Put a preset's settings in the place of defaults; what was given by hand stays."""
+    for field, value in PRESETS[name].items() if name else ():
+        if not is_given(context, field):
+            context.params[field] = value
+
+
+def settled(context: click.Context, configuration: _Config, why: str) -> _Config:
+    """Return a configuration that is settled already, with the changes that options may still make to it.
+
+    Raises
+    ------
+    click.UsageError : an option was given that contradicts it; `why` tells the person where it comes from.
+    """
+    changes: dict[str, Any] = {}
+    for field in fields(configuration):
+        if field.name not in context.params or not is_given(context, field.name):
+            continue
+        given, settled_value = context.params[field.name], getattr(configuration, field.name)
+        if field.name in CHANGEABLE:
+            changes[field.name] = given
+        elif given != settled_value:
+            shown = option(field.name) + ("" if isinstance(given, bool) else f" {given}")
+            raise click.UsageError(f"{shown} contradicts {why}, which has {settled_value}; leave it out", context)
+    return configuration.replace(**changes)

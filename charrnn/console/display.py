@@ -1,0 +1,129 @@
+"""The live display of a training run: what has happened scrolls up, and where the run stands is redrawn beneath it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.console.plan import plan_rows
+from charrnn.console.reports import (
+    SAMPLE_LINES,
+    STOPPING,
+    Report,
+    Run,
+    compiling,
+    ending,
+    sample_lines,
+    step_count,
+    time_left,
+    val_fact,
+)
+from charrnn.console.terminal import facts, message_console
+from charrnn.console.text import count, rate
+from charrnn.events import CompileEvent, DoneEvent, EvalEvent, Event, PlanEvent, SampleEvent, StepEvent, WarningEvent
+from charrnn.storage import printable
+
+_REDRAWS = 8  # a second
+_SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class Display(Report):
+    """Shows a run on a terminal."""
+
+    def __init__(self, run: Run, console: Console | None = None) -> None:
+        super().__init__(run)
+        self._console = console or message_console()
+        self._live = Live(self, console=self._console, refresh_per_second=_REDRAWS, transient=True,
+                          redirect_stdout=False, redirect_stderr=False)
+        self._compiling_since: float | None = None
+        self._step: StepEvent | None = None
+        self._eval: EvalEvent | None = None
+        self._stopping = False
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Show an event: a step in the part that is redrawn, all others above it."""
+        match event:
+            case PlanEvent():
+                self.plan = event
+                self._console.print(facts(plan_rows(event, self.run.sources, self.run.folder)))
+                self._console.print()
+                self._live.start()
+            case CompileEvent():
+                self._compiling_since = time.monotonic() if event.seconds is None else None
+                if event.seconds is not None:
+                    self._print(Text(compiling(event.seconds), "dim"))
+            case StepEvent():
+                self._step = event
+            case EvalEvent():
+                self._eval = event
+                self._print(self._eval_line(event))
+            case SampleEvent():
+                self._print_sample(event.text)
+            case WarningEvent():
+                self._print(Text.assemble(("warning: ", "yellow"), printable(event.message)), wrap=True)
+            case DoneEvent():
+                self._live.stop()
+                self._console.print()
+                for line in ending(event, self.plan, self.run):
+                    name, _, rest = line.partition(": ")
+                    self._print(Text.assemble((f"{name}: ", "cyan"), rest), wrap=True)
+
+    def stopping(self) -> None:
+        """Say in the next redraw that the run is about to stop."""
+        self._stopping = True
+
+    def abandon(self) -> None:
+        """Show the cursor, which the display hides."""
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._compiling_since is not None:
+            seconds = time.monotonic() - self._compiling_since
+            yield Text(f"{compiling(None)} … {seconds:.0f} s", no_wrap=True, overflow="ellipsis")
+        elif self._step:
+            bar = Table.grid(padding=(0, 1), expand=True)
+            bar.add_column(ratio=1)
+            bar.add_column(no_wrap=True)
+            progress = self._step.progress
+            bar.add_row(ProgressBar(total=1, completed=progress, complete_style="cyan", finished_style="cyan"),
+                        f"{progress:4.0%}  {time_left(self._step)} left")
+            yield bar
+            yield Text(" · ".join(self._standing(self._step)), no_wrap=True, overflow="ellipsis")
+        if self._stopping:
+            yield Text(STOPPING, style="yellow")
+
+    def _standing(self, step: StepEvent) -> list[str]:
+        """Return where the run stands, what matters most first, since a narrow terminal shows only the beginning."""
+        val = [f"val {self._eval.val_loss:.4f}"] if self._eval else []
+        return [step_count(step, self.plan), f"loss {step.loss:.4f}", *val,
+                f"{rate(step.chars_per_second)} characters/s", f"epoch {step.epoch:.2f}"]
+
+    def _eval_line(self, event: EvalEvent) -> Text:
+        loss = f" · loss {self._step.loss:.4f}" if self._step else ""
+        return Text.assemble((f"step {count(event.step)} · ", "dim"), (val_fact(event), "green" if event.best else ""),
+                             (f"{loss} · epoch {event.epoch:.2f}", "dim"))
+
+    def _print_sample(self, text: str) -> None:
+        width = max(self._console.width - 4, 10)
+        lines = [piece for line in sample_lines(text) for piece in Text(line).wrap(self._console, width)]
+        for line in lines[:SAMPLE_LINES]:
+            self._print(Text.assemble(("  │ ", "cyan"), line))
+
+    def _print(self, text: Text, *, wrap: bool = False) -> None:
+        # A soft wrap is the terminal's own, so that a long command can be copied in one piece.
+        self._console.print(text, no_wrap=not wrap, overflow="ellipsis", soft_wrap=wrap)
