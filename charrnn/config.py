@@ -1,7 +1,7 @@
 """Every setting of a model and of its training, with its default: the one place where defaults are written.
 
-The command line takes its options and their defaults from these classes, the trainer and the model receive them, and the
-checkpoint stores them. Nothing here imports NumPy or Numba, so that `charrnn --help` stays quick.
+The command line takes its options and their defaults from these classes, the trainer and the model receive them, and
+the checkpoint stores them. Nothing here imports NumPy or Numba, so that `charrnn --help` stays quick.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class ModelConfig(_Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(_Checked):
-    """How a model is trained. Zero switches `clip_norm`, `clip_value` and `weight_decay` off; None means "chosen for you".
+    """How a model is trained. Zero switches `clip_norm`, `clip_value` and `weight_decay` off; None means "chosen for
+    you".
 
     Attributes
     ----------
@@ -248,8 +249,8 @@ class TextConfig(_Checked):
 class SampleConfig(_Checked):
     """How text is generated.
 
-    The options act in this order: logits / temperature, then `top_k`, `top_p`, `min_p` on the probabilities that remain,
-    each renormalised, then one draw. `argmax` takes the most probable character instead.
+    The options act in this order: logits / temperature, then `top_k`, `top_p`, `min_p` on the probabilities that
+    remain, each renormalised, then one draw. `argmax` takes the most probable character instead.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """What can go wrong, as one tree.
 
 Every error a user can cause or meet is a `CharRNNError` whose message says what is wrong, where (file, line, offset or
-option) and what to do, in one line. The command line turns them into an exit code in one place; nothing else catches them
-to print. `assert` is for mistakes of the program itself.
+option) and what to do, in one line. The command line turns them into an exit code in one place; nothing else catches
+them to print. `assert` is for mistakes of the program itself.
 """
 
 from __future__ import annotations

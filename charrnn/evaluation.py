@@ -75,7 +75,7 @@ def evaluate(network: Network, blocks: Iterable[tuple[np.ndarray, int]]) -> Eval
         characters += len(text) - 1
         before = text[-1:]
     if not characters:
-        raise CorpusError("the text has fewer than two characters that the model knows, so there is nothing to predict: "
+        raise CorpusError("the text has fewer than two characters that the model knows, so nothing to predict: "
                           "give a longer text, or one like what the model was trained on")
     loss = total / characters
     return Evaluation(loss=loss, bpc=loss / math.log(2), perplexity=math.exp(min(loss, 700.0)), characters=characters,

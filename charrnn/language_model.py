@@ -45,7 +45,8 @@ class LanguageModel:
 
     @property
     def start_id(self) -> int:
-        """What a text starts after when there is no prime: a newline, or the training text's most frequent character."""
+        """What a text starts after when there is no prime: a newline, or the training text's most frequent
+        character."""
         ids, _ = self.vocabulary.encode_counting("\n")
         return int(ids[0]) if len(ids) else int(self.checkpoint.corpus.get("most_frequent", 0))
 

@@ -1,8 +1,8 @@
 """The parameters of a model: PyTorch's names and shapes outside, one flat padded buffer inside.
 
-Inside, each group of parameters is an array whose H, E and V are padded to a multiple of `LANES`, and all of them are views
-of one flat buffer. So kernels meet no edges, an optimizer is one loop, and a gradient is one buffer to clip, to add up or to
-send. The padding holds 0 and keeps it: no gradient ever reaches it.
+Inside, each group of parameters is an array whose H, E and V are padded to a multiple of `LANES`, and all of them are
+views of one flat buffer. So kernels meet no edges, an optimizer is one loop, and a gradient is one buffer to clip, to
+add up or to send. The padding holds 0 and keeps it: no gradient ever reaches it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Layout:
         self.gates = len(get_cell(config.cell).gates)
         hidden, vocab, embedding = padded(config.hidden_size), padded(config.vocab_size), padded(config.embedding_size)
         gates, layers = self.gates * hidden, config.num_layers
-        matrices = {"input": (layers - 1, gates, hidden), "recurrent": (layers, gates, hidden), "output": (vocab, hidden)}
+        matrices = {"input": (layers - 1, gates, hidden), "recurrent": (layers, gates, hidden),
+                    "output": (vocab, hidden)}
         if embedding:
             matrices |= {"embedding": (config.vocab_size, embedding), "first": (gates, embedding)}
         else:
@@ -106,7 +107,9 @@ class Layout:
     def kernel_views(self, flat: np.ndarray, table: np.ndarray | None = None) -> ParameterViews:
         """Return what the kernels read or write; `table` (V, G * H) stands for the embedding where there is one."""
         groups = self.groups(flat)
-        return ParameterViews(**{name: groups.get(name, table) for name in ParameterViews._fields})
+        if table is not None:
+            groups["table"] = table
+        return ParameterViews(**{name: groups[name] for name in ParameterViews._fields})
 
     def _named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return views of `flat` whose elements are, in order, those of the parameters under PyTorch's names."""
@@ -138,7 +141,7 @@ class Layout:
 
     def from_named(self, named: Mapping[str, np.ndarray], dtype: type = np.float32) -> np.ndarray:
         """Return a flat buffer (size,) that holds parameters given under PyTorch's names."""
-        flat = np.zeros(self.size, dtype)
+        flat: np.ndarray = np.zeros(self.size, dtype)
         for name, view in self._named(flat).items():
             view[...] = named[name].reshape(view.shape)
         return flat

@@ -1,7 +1,8 @@
 """A network in working order: parameters, packed weights, work space and threads around the kernels.
 
-Two phases make a training step: rows of the batch go forward and back through the window, independent of each other; then
-rows of the weight gradients are summed over all of them. Threads share each phase, and no sum depends on how many there are.
+Two phases make a training step: rows of the batch go forward and back through the window, independent of each other;
+then rows of the weight gradients are summed over all of them. Threads share each phase, and no sum depends on how many
+there are.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def passes(cell_name: str) -> tuple[Any, Any]:
 def check_precision(precision: str) -> None:
     """Raise `ConfigError` where this CPU cannot do `precision`."""
     if precision == "bf16" and not HAS_BF16:
-        raise ConfigError("--precision bf16 needs a CPU with bfloat16 dot products (AVX512_BF16), which this one lacks: "
+        raise ConfigError("--precision bf16 needs a CPU with bfloat16 dot products (AVX512_BF16); this one lacks them: "
                           "use --precision f32")
 
 

@@ -57,8 +57,8 @@ class Optimizer:
     def step(self, gradient: np.ndarray, lr: float, seq_len: int, team: Team) -> float:
         """Clip `gradient` (size,), update the parameters, and return the gradient's norm before clipping.
 
-        `seq_len` is the number of steps of the window that the gradient of the mean loss is from. Nothing is changed when
-        the norm is not finite.
+        `seq_len` is the number of steps of the window that the gradient of the mean loss is from. Nothing is changed
+        when the norm is not finite.
         """
         config = self.config
         chunks = len(self._sums)

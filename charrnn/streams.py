@@ -1,8 +1,8 @@
 """How a text is laid out for training: what is held out, and the parallel streams that the rest is read in.
 
-Truncated backpropagation needs windows that follow each other, and a batch needs B of them at once. So the text is cut into
-B streams of equal length; a window takes the next T characters of every stream, and each row's hidden state goes on from the
-window before.
+Truncated backpropagation needs windows that follow each other, and a batch needs B of them at once. So the text is cut
+into B streams of equal length; a window takes the next T characters of every stream, and each row's hidden state goes
+on from the window before.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def split_text(ids: np.ndarray, config: TrainConfig) -> Split:
     """Hold out the validation and test part of a text (N,) and lay out the rest in streams.
 
     "tail" takes the held-out text from the end of the corpus, as nanoGPT does; "stream" from the end of each of the B
-    streams, as char-rnn does, so that it is of the same kind as what is trained on: losses under the two do not compare.
+    streams, as char-rnn does, so that it is of the same kind as what is trained on: losses under the two do not
+    compare.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def _check(train: int, val: int, test: int, config: TrainConfig, length: int) ->
     for (name, fraction), size in zip(fractions.items(), (train, val, test)):
         if fraction > 0 and size < 2:
             need = math.ceil(2.5 / min(part for part in fractions.values() if part > 0))
-            raise CorpusError(f"the text has {length} characters, too few: its {name} part would have {size}, and takes "
+            raise CorpusError(f"the text has {length} characters, too few: its {name} part would have {size} and takes "
                               f"at least 2; use a text of {need} or more, or other --val-fraction and --test-fraction")
 
 

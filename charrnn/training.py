@@ -1,8 +1,8 @@
 """The training loop: windows in order, one update each, with evaluations, checkpoints and samples along the way.
 
-Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. All that decides a run's course is
-in `_Progress`, the parameters, the moments and the streams' states; a checkpoint holds just these, so a resumed run is the
-uninterrupted one bit for bit. Randomness is a hash of the seed and the step, and needs no state.
+Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. All that decides a run's
+course is in `_Progress`, the parameters, the moments and the streams' states; a checkpoint holds just these, so a
+resumed run is the uninterrupted one bit for bit. Randomness is a hash of the seed and the step, and needs no state.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ class Trainer:
             raise ConfigError("the text's vocabulary differs from that of the checkpoint to start from: "
                               "train a new model on this text")
         if self._resume and start.corpus.get("sha256") != self.corpus.sha256:
-            raise CheckpointError("the corpus is not the one this run was trained on: give the same text, or start a new "
-                                  "run from its weights with --init-from")
+            raise CheckpointError("the corpus is not the one this run was trained on: give the same text, or start a "
+                                  "new run from its weights with --init-from")
 
     def _limits(self) -> tuple[int | None, str]:
         """Return the number of steps after which the run ends and why, or None where only time ends it."""
@@ -334,8 +334,9 @@ class Trainer:
     def _refreshed_reader(self) -> Network:
         """Return the network that evaluates and samples, with the current parameters."""
         if self._reader is None:
-            self._reader = Network(self.model, self._network.named_parameters(), batch_size=max(1, len(self._split.val)),
-                                   seq_len=CHUNK if len(self._split.val) == 1 else self._split.seq_len,
+            rows = max(1, len(self._split.val))
+            self._reader = Network(self.model, self._network.named_parameters(), batch_size=rows,
+                                   seq_len=CHUNK if rows == 1 else self._split.seq_len,
                                    threads=self._threads)
             self._reader.losses(*window(self._split.val, 0, 1))  # compiles, so that what follows can be timed
         self._reader.flat[...] = self._network.flat

@@ -35,7 +35,8 @@ def forward(z, u, bias, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, state (h,), tape W_hn h + b_hn."""
     n = states.shape[3]
     _add_sigmoid(z[:2 * n], u[:2 * n], bias[:2 * n])
-    _advance(z[:n], z[n:2 * n], z[2 * n:], u[2 * n:], bias[2 * n:], bias_apart, states[0, t, b], tape, states[0, t + 1, b])
+    _advance(z[:n], z[n:2 * n], z[2 * n:], u[2 * n:], bias[2 * n:], bias_apart, states[0, t, b], tape,
+             states[0, t + 1, b])
 
 
 @jit

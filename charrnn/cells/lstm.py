@@ -7,8 +7,8 @@
     c' = f * c + i * g
     h' = o * tanh(c')
 
-From c' back to c the gradient is only multiplied by f, element by element, by no matrix: this is why an LSTM remembers for
-longer than a plain recurrent net, and why the bias of f starts at 1.
+From c' back to c the gradient is only multiplied by f, element by element, by no matrix: this is why an LSTM remembers
+for longer than a plain recurrent net, and why the bias of f starts at 1.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def forward(z, u, bias, bias_apart, states, t, b, tape):
     _add_sigmoid(z[:2 * n], u[:2 * n], bias[:2 * n])
     _add_tanh(z[2 * n:3 * n], u[2 * n:3 * n], bias[2 * n:3 * n])
     _add_sigmoid(z[3 * n:], u[3 * n:], bias[3 * n:])
-    _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], tape, states[0, t + 1, b])
+    _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], tape,
+             states[0, t + 1, b])
 
 
 @jit

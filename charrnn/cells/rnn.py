@@ -2,8 +2,8 @@
 
     h' = tanh(W_ih x + b_ih + W_hh h + b_hh)
 
-Going back one step multiplies the gradient by W_hh^T: with a largest singular value above 1 it can explode (so its norm is
-clipped), below 1 it vanishes.
+Going back one step multiplies the gradient by W_hh^T: with a largest singular value above 1 it can explode (so its norm
+is clipped), below 1 it vanishes.
 """
 
 from __future__ import annotations

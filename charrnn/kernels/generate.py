@@ -1,6 +1,7 @@
 """Generation: one character at a time through the net, a draw, and the drawn character back in.
 
-Rows are independent, so threads take rows each. As in `charrnn.kernels.sweep`, `cell_forward` stands for the cell's own.
+Rows are independent, so threads take rows each. As in `charrnn.kernels.sweep`, `cell_forward` stands for the cell's
+own.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Choice(NamedTuple):
 
 @jit
 def _sort_descending(values, order):
-    """Fill `order` (n,) with indices by falling value, equal ones in their own order: a Shell sort with Ciura's gaps."""
+    """Fill `order` (n,) with indices by falling value, equal ones in their own order: a Shell sort with Ciura's
+    gaps."""
     for i in range(order.size):
         order[i] = i
     for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
@@ -142,8 +144,8 @@ def generate(current, weights, scratch, vocab_size, choice, keys, position, out,
                 multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, first, last, REPLACE)
             multiply(states[0, 0:1], weights.recurrent[layer], scratch.u, first, last, REPLACE)
             for b in range(first, last):
-                cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, 0,
-                             b, scratch.tape[b])
+                cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias[layer], weights.bias_apart[layer], states,
+                             0, b, scratch.tape[b])
         multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, first, last, REPLACE)
         for b in range(first, last):
             row = scratch.logits[0, b, :vocab_size]

@@ -1,7 +1,8 @@
 """How every kernel is compiled: one set of flags, one cache that cannot go stale, one way to specialise.
 
-Numba's own cache looks at the file a function stands in, not at the files of the functions it calls, so an edit to a helper
-could bring back old machine code. Here the cache folder's name holds a hash over all sources that kernels are made of.
+Numba's own cache looks at the file a function stands in, not at the files of the functions it calls, so an edit to a
+helper could bring back old machine code. Here the cache folder's name holds a hash over all sources that kernels are
+made of.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import FunctionType
 from typing import Any
 
 import numba
-from numba import config as numba_config
+import numba.core.config
 
 #: LLVM may contract, reassociate and approximate; it may not assume that NaN and infinity never occur, since the checks
 #: for a diverged run rest on seeing them.
@@ -57,21 +58,24 @@ def _cache_folder() -> str | None:
 
 
 CACHE_FOLDER = _cache_folder()
-_CPU = f"-{numba_config.CPU_NAME}" if numba_config.CPU_NAME else ""
+_CPU = "".join(os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a kernel with the project's flags: no Python objects, no lock held, kept in the cache across runs."""
     if function is None:
         return lambda function: jit(function, **options)
-    before = numba_config.CACHE_DIR
-    numba_config.CACHE_DIR = CACHE_FOLDER or before
+    # The one setting by which Numba takes a cache folder; it is read when a function is decorated, and put back.
+    settings: Any = numba.core.config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = CACHE_FOLDER or before
+    compiler: Any = numba.njit
     try:
-        return numba.njit(function, fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
-                          no_cpython_wrapper=function.__name__.startswith("_"),
-                          cache=CACHE_FOLDER is not None and not options.get("inline"), **options)
+        return compiler(function, fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
+                        no_cpython_wrapper=function.__name__.startswith("_"),
+                        cache=CACHE_FOLDER is not None and not options.get("inline"), **options)
     finally:
-        numba_config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def specialise(template: Callable[..., Any], name: str, **functions: Any) -> Any:

@@ -1,11 +1,11 @@
 """Matrix products over register tiles: weights are packed once per update, activations are used where they lie.
 
-Shapes: T steps, B rows of the batch, K summed over, N columns of the result. Every K and N is a multiple of `LANES`, so no
-product has an edge. Each element of a result is one sum in a fixed order, whatever the number of rows or threads; that is
-what makes results independent of how the work is divided.
+Shapes: T steps, B rows of the batch, K summed over, N columns of the result. Every K and N is a multiple of `LANES`, so
+no product has an edge. Each element of a result is one sum in a fixed order, whatever the number of rows or threads;
+that is what makes results independent of how the work is divided.
 
-The dtype of the packed weights selects the arithmetic: float32 and float64 are themselves; uint32 holds pairs of bfloat16
-values, and the other operand is rounded to bfloat16 on the way in.
+The dtype of the packed weights selects the arithmetic: float32 and float64 are themselves; uint32 holds pairs of
+bfloat16 values, and the other operand is rounded to bfloat16 on the way in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import overload
 
 from charrnn.kernels.jit import FASTMATH, jit
-from charrnn.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, address, multiply_tile
+from charrnn.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, address, keep_alive, multiply_tile
 
 #: Rows of activations that pass through one panel of weights before the next panel is taken up.
 ROW_BLOCK = 192
@@ -172,6 +172,7 @@ def multiply(x, packed, out, first, last, add):
                 _tiles(left + i * step_stride * packed.itemsize, row_stride, _ONE, packed, start * factors, columns,
                        result + (((t + i) * batch + first) * n_len + start) * out.itemsize, n_len, run,
                        columns // lanes, factors, add)
+        keep_alive(owner)
 
 
 def _pack_rows(x, start, count, column, columns, packed):
@@ -255,5 +256,6 @@ def multiply_transposed(g, x, out, first, last, scratch):
         for column in range(0, k_columns, width):
             columns = min(width, k_columns - column)
             k_len = _pack_rows(x, start, count, column, columns, scratch)
-            _tiles(left, _ONE, stride, scratch, _ZERO, columns, result + (first * k_columns + column) * out.itemsize, k_columns,
-                   last - first, columns // lanes, k_len, ADD if start > 0 else REPLACE)
+            _tiles(left, _ONE, stride, scratch, _ZERO, columns, result + (first * k_columns + column) * out.itemsize,
+                   k_columns, last - first, columns // lanes, k_len, ADD if start > 0 else REPLACE)
+        keep_alive(owner)

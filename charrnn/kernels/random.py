@@ -1,4 +1,5 @@
-"""Random numbers by counter: each draw is a hash of where it belongs, so that no order, thread or chunk can change it."""
+"""Random numbers by counter: each draw is a hash of where it belongs, so that no order, thread or chunk can change
+it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The sweep over time: a stack of layers forward through a window of text, and back.
 
 Written once for all cells: `cell_forward` and `cell_backward` stand for a cell's own halves of a step, which
-`charrnn.network` binds with `specialise`. L layers, T steps, B rows, H units, G gates, S states, A kept values, V characters;
-H and V are padded to a multiple of `LANES`, and all that the padding holds is and stays 0.
+`charrnn.network` binds with `specialise`. L layers, T steps, B rows, H units, G gates, S states, A kept values, V
+characters; H and V are padded to a multiple of `LANES`, and all that the padding holds is and stays 0.
 
 Rows of the batch are independent of each other in both passes, so threads take rows `first` to `last` each; weight
 gradients are sums over all rows, so there threads take rows of the weight matrices.
@@ -136,7 +136,8 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
                 for b in range(first, last):
                     _copy(weights.table[ids[t, b]], z[t, b])
         else:
-            multiply(_layer_outputs(window, layer - 1, steps, dropout), weights.input[layer - 1], z, first, last, REPLACE)
+            below = _layer_outputs(window, layer - 1, steps, dropout)
+            multiply(below, weights.input[layer - 1], z, first, last, REPLACE)
         states = window.states[layer]
         for t in range(steps):
             multiply(states[0, t:t + 1], weights.recurrent[layer], window.u, first, last, REPLACE)
@@ -149,7 +150,8 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
                     row = window.outputs[layer, t, b]
                     _copy(states[0, t + 1, b], row)
                     drop(row, mix(mix(mix(key, layer), t), b), dropout)
-    multiply(_layer_outputs(window, layers - 1, steps, dropout), weights.output, window.logits[:steps], first, last, REPLACE)
+    top = _layer_outputs(window, layers - 1, steps, dropout)
+    multiply(top, weights.output, window.logits[:steps], first, last, REPLACE)
 
 
 def backward_pass(ids, weights, window, first, last, dropout, key):
@@ -206,8 +208,8 @@ def _share(total, part, parts):
 def weight_gradients(ids, window, gradients, part, parts, dropout, apart, scratch):
     """Fill `gradients` from what the backward pass left in `window`: rows of each matrix, share `part` of `parts`.
 
-    `apart` is the cell's number of gates whose recurrent product has a gradient of its own (in `tape`); `scratch` is that
-    of `multiply_transposed`.
+    `apart` is the cell's number of gates whose recurrent product has a gradient of its own (in `tape`); `scratch` is
+    that of `multiply_transposed`.
     """
     layers, _, batch, gates = window.z.shape
     units = window.dh.shape[2]

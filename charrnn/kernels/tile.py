@@ -4,29 +4,30 @@ A tile is `rows` x `vectors` accumulators that stay in registers over the whole 
 
     C[i, n] (+)= sum_k A[i * row_stride + k * k_stride] * B[k * b_stride + n]     i < rows, n < vectors * lanes
 
-Compilers do not find this by themselves: Numba's loops spill the accumulators, and a BLAS packs the same weights again at
-every step of a recurrent net. What varies with the CPU is the vector's width and the number of registers, so the widths are
-chosen from the features that Numba compiles for (environment variables NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included).
+Compilers do not find this by themselves: Numba's loops spill the accumulators, and a BLAS packs the same weights again
+at every step of a recurrent net. What varies with the CPU is the vector's width and the number of registers, so the
+widths are chosen from the features that Numba compiles for (environment variables NUMBA_CPU_NAME and NUMBA_CPU_FEATURES
+included).
 
-The element type comes from the arguments: float32 and float64 use the fused multiply-add, uint32 is a pair of bfloat16 values
-that follow each other in k, multiplied by the AVX512_BF16 dot product with float32 accumulators.
+The element type comes from the arguments: float32 and float64 use the fused multiply-add, uint32 is a pair of bfloat16
+values that follow each other in k, multiplied by the AVX512_BF16 dot product with float32 accumulators.
 """
 
 from __future__ import annotations
 
+import os
+
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import config as numba_config
 from numba import types
 from numba.extending import intrinsic
 
 
 def _features() -> set[str]:
     """Return the names of the vector extensions that Numba generates code for."""
-    if numba_config.CPU_FEATURES is not None:
-        listed = numba_config.CPU_FEATURES.split(",")
-        return {feature[1:] for feature in listed if feature.startswith("+")}
-    if numba_config.CPU_NAME == "generic":
+    if "NUMBA_CPU_FEATURES" in os.environ:
+        return {name[1:] for name in os.environ["NUMBA_CPU_FEATURES"].split(",") if name.startswith("+")}
+    if os.environ.get("NUMBA_CPU_NAME") == "generic":
         return set()
     return {name for name, present in llvm.get_host_cpu_features().items() if present}
 
@@ -144,12 +145,19 @@ def address(typing_context, array):
 
 
 @intrinsic
-def multiply_tile(typing_context, rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len, add):
+def keep_alive(typing_context, array):
+    """Do nothing, but after whatever uses the array's address: Numba frees an array after the last use it sees."""
+    return types.void(array), lambda context, builder, signature, arguments: context.get_dummy_value()
+
+
+@intrinsic
+def multiply_tile(typing_context, rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len,
+                  add):
     """Multiply one tile of `rows` (1 to ROWS) x `vectors` (1 to VECTORS) vectors; see the head of this file.
 
     `a` and `c` are addresses, `b` is an array, taken from element `b_offset` on, whose dtype selects the arithmetic;
-    strides count elements; `k_len` is at least 1; `add` not 0 keeps what `c` holds. Nothing is checked: the caller answers
-    for the bounds.
+    strides count elements; `k_len` is at least 1; `add` not 0 keeps what `c` holds. Nothing is checked: the caller
+    answers for the bounds.
     """
     element = _Element(b.dtype)
     whole = types.intp

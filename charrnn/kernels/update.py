@@ -1,7 +1,8 @@
 """One update of the flat parameters from the flat gradient, element by element, for each optimizer.
 
-The formulas are PyTorch's, eps included, so that training can be compared step by step. `clip` scales the whole gradient
-(global norm), `limit` bounds each element after that, `decay` is the weight decay, `first` and `second` are the moments.
+The formulas are PyTorch's, eps included, so that training can be compared step by step. `clip` scales the whole
+gradient (global norm), `limit` bounds each element after that, `decay` is the weight decay, `first` and `second` are
+the moments.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def sgd(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
 
 @jit
 def adagrad(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
-    """Adagrad (Duchi, Hazan and Singer 2011); `second` holds the sum of squares, `eps` is added to it under the root."""
+    """Adagrad (Duchi, Hazan and Singer 2011); `second` holds the sum of squares, `eps` is added to it under the
+    root."""
     r = p.dtype.type
     lr, decay, clip, limit, eps = r(lr), r(decay), r(clip), r(limit), r(eps)
     for i in range(p.size):
