@@ -96,24 +96,26 @@ def test_memory_is_that_of_the_ids(tmp_path: Path) -> None:
     file = tmp_path / "large.txt"
     file.write_bytes(b"The quick brown fox jumps over the lazy dog.\n" * 4_000_000)
     program = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from charrnn.config import TextConfig
 from charrnn.corpus import read_corpus
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 before = peak()
 print(read_corpus([sys.argv[1]], TextConfig()).ids.nbytes, peak() - before)
 """
     done = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, check=True)
     size, taken = map(int, done.stdout.split())
     assert size == 180_000_000
-    assert taken < 1.6 * size  # the ids, a segment of 64 MiB, a few blocks
+    assert size < taken < 1.6 * size  # the ids, a segment of 64 MiB, a few blocks
 
 
-def test_a_text_beyond_the_memory_is_refused(tmp_path: Path) -> None:
+def test_a_text_beyond_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sparse = tmp_path / "sparse"
     with sparse.open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(CorpusError, match="does not fit in memory"):
+    with monkeypatch.context() as patch, pytest.raises(CorpusError, match="does not fit in memory"):
+        patch.setattr(os, "open", lambda *_: pytest.fail("it is not even opened"))
         read_corpus([sparse], UTF8)
     with pytest.raises(CorpusError, match="does not fit in memory"):
         read(b"0123456789", memory_limit=9)
@@ -152,7 +154,7 @@ def test_a_line_of_a_hundred_megabytes(tmp_path: Path) -> None:
 
 
 def test_surrogates_of_odd_codecs_are_refused() -> None:
-    with pytest.raises(CorpusError, match="surrogates"):
+    with pytest.raises(CorpusError, match="standard input: decodes to surrogates"):
         read(b"a+2AA-b", TextConfig(encoding="utf-7"))
 
 
