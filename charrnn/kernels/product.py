@@ -21,7 +21,7 @@ from charrnn.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, address, keep_aliv
 ROW_BLOCK = 192
 
 #: Rows (time steps x batch) that a weight gradient is summed over before its result goes back to memory.
-SUM_BLOCK = 256
+SUM_BLOCK = 128
 
 #: Whether a product replaces what its result holds, or adds to it. (Plain 0 and 1 would each be compiled for.)
 REPLACE, ADD = np.int64(0), np.int64(1)
