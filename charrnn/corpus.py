@@ -264,7 +264,7 @@ class _Segments:
     def _close(self) -> None:
         if self._used:
             self._full.append(self._open[:self._used])
-        self._open, self._used = self._open[:0], 0
+        self._open, self._used = np.empty(0, dtype=np.uint8), 0  # not a view, which would keep the segment
 
 
 def _refuse_empty(segments: _Segments, sources: list[Source]) -> None:
