@@ -1,16 +1,11 @@
-"""What the tests of the command line share: running it, and a small model that it trained."""
+"""What the tests of the command line share: ways to run it, and a small model's settings."""
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
-
-from charrnn.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 SMALL = ("--hidden-size", "8", "--num-layers", "1", "--batch-size", "2", "--seq-len", "8", "--threads", "1")
@@ -34,29 +29,3 @@ def charrnn_in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[s
     """Run a line of bash in which `charrnn` is the program."""
     return subprocess.run(["bash", "-c", f'charrnn() {{ "{sys.executable}" -m charrnn "$@"; }}; {script}'], cwd=folder,
                           env=environment(), capture_output=True, text=True, timeout=300, check=False)
-
-
-@functools.cache
-def _train(folder: Path, *options: str) -> Path:
-    text = folder / "fox.txt"
-    text.write_text(TEXT)
-    run = folder / "run"
-    assert main(["train", str(text), "--out", str(run), "--max-steps", "12", "--eval-every", "4", "--quiet", *SMALL,
-                 *options]) == 0
-    return run
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small run, trained once for all tests."""
-    folder = tmp_path_factory.getbasetemp() / "trained"
-    folder.mkdir(exist_ok=True)
-    return _train(folder)
-
-
-@pytest.fixture(scope="session")
-def trained_on_bytes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small run on bytes."""
-    folder = tmp_path_factory.getbasetemp() / "trained-on-bytes"
-    folder.mkdir(exist_ok=True)
-    return _train(folder, "--bytes")

@@ -28,20 +28,18 @@ class Duration(click.ParamType):
     """A time in seconds, written 90, 90s, 15m, 2h or 1h30m."""
 
     name = "time"
-    _FORM = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
-    _SECONDS: typing.ClassVar = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    _FORM = re.compile(r"(?:{0}h)?(?:{0}m)?(?:{0}s)?|{0}".format(r"([0-9]+(?:\.[0-9]+)?)"))
+    _SECONDS = (3600, 60, 1, 1)  # of the form's groups
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
         if isinstance(value, (int, float)):
             return float(value)
         text = value.strip().lower()
-        if re.fullmatch(r"\d+(?:\.\d+)?|\.\d+", text):
-            return float(text)
         match = self._FORM.fullmatch(text)
         if not text or match is None:
             self.fail(f"{value!r} is no time; write 90 or 90s (seconds), 15m, 2h or 1h30m", param, ctx)
-        return sum(float(number) * self._SECONDS[unit] for unit, number in match.groupdict().items() if number)
+        return sum(float(number) * unit for number, unit in zip(match.groups(), self._SECONDS) if number)
 
 
 DURATION = Duration()
@@ -135,7 +133,7 @@ def _option(name: str, setting: Setting, section: str, hint: Any, default: Any) 
         return option(section, both, name, is_flag=True, default=default, show_default=default, help=setting.help)
     attributes: dict[str, Any] = {"help": setting.help}
     if typing.get_origin(hint) is tuple:
-        return option(section, spelling, name, multiple=True, metavar=setting.metavar, **attributes)
+        return option(section, spelling, name, multiple=True, default=default, metavar=setting.metavar, **attributes)
     choices = _CHOICES.get(name)
     attributes["type"] = setting.type or (click.Choice(choices) if choices else kinds[0])
     attributes["metavar"] = setting.metavar or (None if choices else _METAVARS[kinds[0]])

@@ -106,6 +106,13 @@ def settled(context: click.Context, configuration: _Config, why: str) -> _Config
         if field.name in CHANGEABLE:
             changes[field.name] = given
         elif given != settled_value:
-            shown = option(field.name) + ("" if isinstance(given, bool) else f" {given}")
-            raise click.UsageError(f"{shown} contradicts {why}, which has {settled_value}; leave it out", context)
+            raise click.UsageError(f"{_shown(field.name, given)} contradicts {why}: "
+                                   f"{_shown(field.name, settled_value)}; leave it out", context)
     return configuration.replace(**changes)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return an option as it is given to set a value."""
+    if isinstance(value, bool):
+        return option(name) if value else f"--no-{option(name)[2:]}"
+    return f"no {option(name)}" if value is None else f"{option(name)} {value}"

@@ -126,4 +126,7 @@ class Display(Report):
 
     def _print(self, text: Text, *, wrap: bool = False) -> None:
         # A soft wrap is the terminal's own, so that a long command can be copied in one piece.
-        self._console.print(text, no_wrap=not wrap, overflow="ellipsis", soft_wrap=wrap)
+        if wrap:
+            self._console.print(text, soft_wrap=True)
+        else:
+            self._console.print(text, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,21 @@
+"""What several test modules need, and takes a while to make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from charrnn.__main__ import main
+
+from .command_line import SMALL, TEXT
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run on `fox.txt`, which lies beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "fox.txt").write_text(TEXT)
+    words = ["train", str(folder / "fox.txt"), "--out", str(folder / "run"), "--max-steps", "12", "--eval-every", "4"]
+    assert main([*words, "--quiet", *SMALL]) == 0
+    return folder / "run"

@@ -1,0 +1,139 @@
+"""`charrnn sample`."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn.__main__ import main
+
+from .command_line import SMALL, TEXT, charrnn_in_shell
+
+
+def _sample(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    assert main(["sample", *map(str, words)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_text_has_the_length_asked_for(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = _sample(capsys, trained, "--length", "70", "--seed", "1")
+    assert len(text) == 70 and set(text) <= set(TEXT)
+
+
+def test_the_prime_comes_first_unless_told_otherwise(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (trained, "--length", "20", "--seed", "1", "--prime", "the quick ")
+    with_prime, without = _sample(capsys, *words), _sample(capsys, *words, "--no-echo-prime")
+    assert with_prime == "the quick " + without and len(without) == 20
+
+
+@pytest.mark.parametrize("way", ["file", "stdin"])
+def test_a_prime_can_come_from_a_file(way: str, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "prime.txt").write_bytes(b"the quick\r\n")
+    words = f"charrnn sample '{trained}' --length 0 --prime-file"
+    done = charrnn_in_shell(f"{words} prime.txt" if way == "file" else f"{words} - < prime.txt", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "the quick\n")  # cleaned like the model's own text
+
+
+def test_the_newest_model_is_the_default(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine").symlink_to(trained)
+    monkeypatch.chdir(tmp_path)
+    assert main(["sample", "--length", "5"]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out) == 5
+    assert f"model: {Path('checkpoints/mine/best.safetensors')}\n" in shown.err
+
+
+def test_a_seed_that_was_chosen_is_said_and_gives_the_text_again(trained: Path,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(trained), "--length", "50"]) == 0
+    shown = capsys.readouterr()
+    seed = re.search(r"^seed: (\d+)$", shown.err, re.MULTILINE)
+    assert seed
+    assert _sample(capsys, trained, "--length", "50", "--seed", seed[1]) == shown.out
+    assert main(["sample", str(trained), "--length", "50"]) == 0
+    assert capsys.readouterr().out != shown.out
+
+
+def test_argmax_needs_no_seed(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(trained), "--length", "5", "--argmax"]) == 0
+    first = capsys.readouterr()
+    assert "seed" not in first.err
+    assert _sample(capsys, trained, "--length", "5", "--argmax") == first.out
+
+
+def test_several_samples_and_json(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (trained, "--length", "30", "--num-samples", "3", "--seed", "5", "--prime", "fox")
+    objects = [json.loads(line) for line in _sample(capsys, *words, "--json").splitlines()]
+    assert _sample(capsys, *words) == "\n---------------\n".join(found["text"] for found in objects)
+    for found in objects:
+        assert set(found) == {"text", "seed", "characters", "chars_per_second", "loss", "stop"}
+        assert (len(found["text"]), found["seed"], found["characters"], found["stop"]) == (33, 5, 30, None)
+
+
+def test_a_stop_text_ends_a_sample(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(_sample(capsys, trained, "--seed", "1", "--stop", "e", "--stop", " ", "--json"))
+    assert found["stop"] in ("e", " ") and found["text"].endswith(found["stop"])
+    assert not set(found["text"][:-1]) & set("e ")
+
+
+def test_unknown_characters_of_the_prime(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(trained), "--prime", "fóx€"]) == 1
+    message = capsys.readouterr().err
+    assert "'ó' (U+00F3) at 1" in message and "--on-unknown" in message
+    prime = (trained, "--length", "0", "--prime", "fóxÉ")
+    assert _sample(capsys, *prime, "--on-unknown", "skip") == "fx"
+    assert _sample(capsys, *prime, "--on-unknown", "nearest") == "foxe"
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--prime", "a", "--prime-file", "b"], "exclude each other"), (["--temperature", "0"], "--temperature must be"),
+    (["--top-p", "nan"], "--top-p must be"), (["--stop", ""], "--stop must not be empty"),
+    (["--threads", "0"], "--threads"), (["--seed", "-1"], "--seed must be"),
+])
+def test_wrong_usage(words: list[str], message: str, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(trained), *words]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1) and message in shown.err
+
+
+def test_a_model_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "no such model"]) == 1
+    assert capsys.readouterr().err.startswith("error: no such model does not exist")
+
+
+def test_learned_control_characters_are_shown_on_a_terminal_and_raw_in_a_pipe(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    (tmp_path / "text").write_text("\x1b[2J" * 300)
+    run = tmp_path / "run"
+    assert main(["train", str(tmp_path / "text"), "--out", str(run), "--max-steps", "1", "--quiet", *SMALL]) == 0
+    words = ["sample", str(run), "--length", "100", "--seed", "1"]
+    raw = _sample(capsys, *words[1:])
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(words) == 0
+    assert "\x1b" in raw and "\x1b" not in terminal.getvalue()
+    assert terminal.getvalue() == raw.replace("\x1b", "\\x1b") + "\n"
+
+
+def test_a_closed_pipe_ends_the_text_quietly(trained: Path, tmp_path: Path) -> None:
+    done = charrnn_in_shell(f"charrnn sample '{trained}' --length 1000000 --seed 1 | head -c 10 | wc -c; "
+                            "echo ${PIPESTATUS[0]}", tmp_path)
+    assert (done.stdout.split(), done.stderr) == (["10", "0"], "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_is_one_line(trained: Path, tmp_path: Path) -> None:
+    done = charrnn_in_shell(f"charrnn sample '{trained}' --seed 1 > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1, "error: cannot write to standard output: No space left on device; the rest of it is lost\n")

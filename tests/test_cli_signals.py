@@ -1,0 +1,70 @@
+"""Signals: the first stops and saves, SIGUSR1 saves and goes on, a second Ctrl-C quits at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from charrnn.cli.signals import handled
+
+from .command_line import environment
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+def test_a_signal_stops_the_run_and_decides_the_exit_code(number: str, code: int) -> None:
+    calls: list[str] = []
+    with handled(stop=lambda: calls.append("stop"), save=lambda: calls.append("save"),
+                 stopping=lambda: calls.append("stopping"), abandon=lambda: calls.append("abandon")) as stop:
+        assert stop.exit_code == 0
+        os.kill(os.getpid(), getattr(signal, number))
+        assert calls == ["stop", "stopping"]
+        assert stop.exit_code == code
+        os.kill(os.getpid(), signal.SIGTERM)  # the run is stopping already
+    assert calls == ["stop", "stopping"]
+    assert stop.exit_code == code
+
+
+def test_sigusr1_saves_and_goes_on() -> None:
+    calls: list[str] = []
+    with handled(stop=lambda: calls.append("stop"), save=lambda: calls.append("save"),
+                 stopping=lambda: None, abandon=lambda: None) as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert (calls, stop.exit_code) == (["save"], 0)
+
+
+def test_the_old_handlers_come_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)]
+    with handled(stop=lambda: None, save=lambda: None, stopping=lambda: None, abandon=lambda: None):
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)] == before
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handled(stop=lambda: None, save=lambda: None, stopping=lambda: None, abandon=lambda: None) as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.signal is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_second_interrupt_quits_at_once() -> None:
+    script = """
+import os, signal, sys
+from charrnn.cli.signals import handled
+with handled(stop=lambda: print("stop"), save=print, stopping=lambda: None,
+             abandon=lambda: print("abandon", flush=True)):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("still here", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (130, ["stop", "abandon"], "")

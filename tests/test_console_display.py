@@ -1,0 +1,110 @@
+"""The live display, drawn into a string."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+import pytest
+from rich.console import Console
+
+from charrnn.console.display import Display
+from charrnn.events import CompileEvent, Event, SampleEvent, WarningEvent
+
+from .events import RUN, done, evaluated, plan, step
+
+
+class _Screen:
+    """A display on a terminal that remembers."""
+
+    def __init__(self, width: int = 80) -> None:
+        self._file = io.StringIO()
+        self.console = Console(file=self._file, force_terminal=True, color_system=None, width=width, height=50,
+                               markup=False, emoji=False, highlight=False)
+        self.display = Display(RUN, self.console)
+
+    def show(self, *events: Event) -> str:
+        """Return what these events add, redraws left aside."""
+        with self.display:
+            for event in events:
+                if isinstance(event, type(plan())):
+                    self.display.plan = event  # drawn by a thread, it would come at any time
+                else:
+                    self.display.show(event)
+        return self._file.getvalue()
+
+    def drawn(self) -> str:
+        """Return the part that is redrawn, as it is now."""
+        with self.console.capture() as capture:
+            self.console.print(self.display)
+        return capture.get()
+
+
+def test_what_happens_scrolls_by() -> None:
+    sample = SampleEvent(step=785, text="ROMEO:\n\nIs [bold]the\x1b[2J day\n")
+    shown = _Screen().show(plan(), step(), evaluated(), sample, WarningEvent(message="the disk\x1b is full"), done())
+    assert shown == ("step 785 · val loss 1.7123 (best so far) · loss 1.6235 · epoch 2.50\n"
+                     "  │ ROMEO:\n"
+                     "  │ Is [bold]the\\x1b[2J day\n"
+                     "warning: the disk\\x1b is full\n"
+                     "\n"
+                     "all epochs done: 3,140 steps in 4:05, 410k characters/s\n"
+                     "best val loss: 1.5123 nats per character (tail split)\n"
+                     "saved in: checkpoints/my fox\n"
+                     "to sample: charrnn sample 'checkpoints/my fox'\n")
+
+
+def test_the_bar_tells_where_the_run_stands() -> None:
+    screen = _Screen()
+    screen.show(plan(), step(), evaluated())
+    bar, facts = screen.drawn().splitlines()
+    assert bar.rstrip().endswith(" 25%  3:00 left") and bar.startswith("━━━━━━━")
+    assert facts.rstrip() == "step 785 of 3,140 · loss 1.6235 · val 1.7123 · 412k characters/s · epoch 2.50"
+
+
+def test_stopping_is_drawn_beneath_the_bar() -> None:
+    screen = _Screen()
+    screen.show(plan(), step())
+    screen.display.stopping()
+    assert screen.drawn().splitlines()[-1].startswith("finishing the step and saving (press Ctrl-C again")
+
+
+def test_compiling_is_drawn_while_it_lasts() -> None:
+    screen = _Screen(width=100)
+    screen.show(plan(), CompileEvent(seconds=None))
+    assert screen.drawn().startswith("compiling the kernels for this machine, once; later runs start at once … 0 s")
+    assert screen.show(CompileEvent(seconds=11.6)).startswith("compiled in 12 s")
+    assert screen.drawn() == ""
+
+
+@pytest.mark.parametrize("width", [20, 33, 60])
+def test_nothing_is_wider_than_a_narrow_terminal(width: int) -> None:
+    screen = _Screen(width)
+    screen.show(plan(), step(), evaluated(), SampleEvent(step=1, text="word " * 40))
+    assert max(map(len, screen.drawn().splitlines())) <= width
+    sample = _Screen(width).show(SampleEvent(step=1, text="word " * 40))
+    assert len(sample.splitlines()) == 4 and max(map(len, sample.splitlines())) <= width
+
+
+def test_a_long_command_is_not_broken() -> None:
+    assert "to sample: charrnn sample 'checkpoints/my fox'\n" in _Screen(width=20).show(plan(), done())
+
+
+def test_the_plan_comes_first_and_the_display_ends_with_the_run() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system=None, width=80)
+    with Display(RUN, console) as display:
+        display.show(plan())
+        assert "\x1b[?25l" in file.getvalue()  # the cursor is hidden
+        display.show(step())
+    assert file.getvalue().startswith("text       fox.txt")
+    assert file.getvalue().rindex("\x1b[?25h") > file.getvalue().rindex("\x1b[?25l")
+
+
+def test_abandoning_shows_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as read:
+        monkeypatch.setattr(sys, "stderr", stream)
+        Display(RUN, Console(file=io.StringIO())).abandon()
+        assert read.read1(100) == b"\x1b[?25h\n"
