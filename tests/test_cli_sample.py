@@ -31,6 +31,10 @@ def test_the_prime_comes_first_unless_told_otherwise(trained: Path, capsys: pyte
     assert with_prime == "the quick " + without and len(without) == 20
 
 
+def test_a_prime_is_cleaned_like_the_text_of_the_model(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _sample(capsys, trained, "--length", "0", "--prime", "the\r\nfox") == "the\nfox"
+
+
 @pytest.mark.parametrize("way", ["file", "stdin"])
 def test_a_prime_can_come_from_a_file(way: str, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "prime.txt").write_bytes(b"the quick\r\n")

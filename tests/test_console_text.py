@@ -23,6 +23,11 @@ def test_visible_leaves_other_text_alone(generated: str) -> None:
     assert text.visible(generated + "\n\té[text]:smile:") == generated + "\n\té[text]:smile:"
 
 
+@pytest.mark.parametrize("code_point", [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+def test_the_direction_of_writing_is_not_turned_around(code_point: int) -> None:
+    assert text.visible(f"a{chr(code_point)}b") == f"a\\u{code_point:04x}b"
+
+
 def test_visible_escapes_like_python() -> None:
     assert text.visible("\x1b[2J\r\x9b\ud800") == r"\x1b[2J\r\x9b\ud800"
 
