@@ -18,7 +18,7 @@ f4 = np.float32
 
 
 def tanh(x):
-    """Hyperbolic tangent of one number, at most 3e-7 off in float32."""
+    """Hyperbolic tangent of one number, at most 3.5e-7 off in float32."""
     raise NotImplementedError("compiled code only")
 
 
@@ -80,6 +80,6 @@ def _exp(x):
         p = r * p + f4(1.0)
         p = r * p + f4(1.0)
         power = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-        return p * power if x >= f4(-87.0) else f4(0.0)
+        return f4(0.0) if x < f4(-87.0) else p * power  # this way round, NaN stays NaN
 
     return by_bits
