@@ -55,7 +55,8 @@ class Split:
 def window(streams: np.ndarray, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Return up to `length` steps (T, B) of streams (B, n) from `start` on, and the characters that follow them."""
     stop = min(start + length, streams.shape[1] - 1)
-    return (np.ascontiguousarray(streams[:, start:stop].T), np.ascontiguousarray(streams[:, start + 1:stop + 1].T))
+    # Copies, even of one stream: a read-only view is another type to Numba, for which it would compile again.
+    return streams[:, start:stop].T.copy(), streams[:, start + 1:stop + 1].T.copy()
 
 
 def windows(streams: np.ndarray, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
