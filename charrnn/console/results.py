@@ -62,7 +62,8 @@ def description_page(description: Description, path: Path, file_size: int) -> Re
                ("model", architecture(model))]),
         _heading("Parameters"), _parameters(parameter_shapes(description.model)),
         _heading("Vocabulary"), Padding(_vocabulary(description.vocabulary), (0, 0, 0, 2)),
-        _heading("Settings"), _settings({**description.text.to_json(), **description.train.to_json()}),
+        _heading("Settings"), _settings({**description.text.to_json(), **description.train.to_json(),
+                                         "lr": description.train.peak_lr}),
     ]
     evaluations = [event for event in description.history if _is_evaluation(event)]
     if evaluations:
