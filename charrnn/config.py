@@ -20,7 +20,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 NORMALIZATIONS = ("none", "nfc", "nfkc")
 
 #: The learning rate that is used for an optimizer when none is given.
-DEFAULT_LR = {"adamw": 2e-3, "adam": 2e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
+DEFAULT_LR = {"adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
 
 #: The same for `eps`. Adagrad adds it under the root, the others add it to the root.
 DEFAULT_EPS = {"adamw": 1e-8, "adam": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-20, "sgd": 0.0}
@@ -143,7 +143,7 @@ class TrainConfig(_Checked):
     precision : "f32", "bf16" (products only; needs CPU support) or "auto".
     """
 
-    batch_size: int = 50
+    batch_size: int = 32
     seq_len: int = 64
     optimizer: str = "adamw"
     lr: float | None = None

@@ -47,17 +47,20 @@ def parameter_count(config: ModelConfig) -> int:
 
 
 def initial_parameters(config: ModelConfig, seed: int) -> dict[str, np.ndarray]:
-    """Return new parameters: uniform within 1 / sqrt(H) as PyTorch draws them, LSTM forget biases 1.
+    """Return new parameters: uniform within 1 / sqrt(H) as PyTorch draws them, but for two things.
 
-    The embedding is standard normal. What the gradient needs at the start is that h neither vanishes nor saturates; of
-    the two biases of the forget gate the input's is set to 1 and the recurrent one to 0 (Jozefowicz et al. 2015).
+    What stands for a character, an embedding or a column of one-hot input weights, is standard normal: drawn within
+    1 / sqrt(H), characters start out all but alike, and a 2 x 256 LSTM on 1 MB of Shakespeare is at 2.25 nats after 30 s,
+    not at 1.73. And the LSTM's forget gate starts open, its input bias at 1 and its recurrent bias at 0 (Jozefowicz et
+    al. 2015).
     """
     random = np.random.default_rng(seed)
     cell, hidden = get_cell(config.cell), config.hidden_size
     bound = 1.0 / math.sqrt(hidden)
     parameters = {}
     for name, shape in parameter_shapes(config).items():
-        if name == "embedding.weight":
+        one_hot = name == "rnn.weight_ih_l0" and not config.embedding_size
+        if one_hot or name == "embedding.weight":
             values = random.standard_normal(shape, np.float32)
         else:
             values = (random.random(shape, np.float32) * 2 - 1) * np.float32(bound)

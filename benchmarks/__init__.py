@@ -1,0 +1,1 @@
+"""Speed as a ratio against what people would otherwise use, measured side by side: `python -m benchmarks`."""
