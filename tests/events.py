@@ -11,10 +11,11 @@ RUN = Run(sources=("fox.txt",), folder="checkpoints/my fox",
 
 
 def plan(**changes: object) -> PlanEvent:
-    """Return a plan."""
-    train = TrainConfig(lr=0.002, **{name: value for name, value in changes.items()
-                                     if name in TrainConfig.__dataclass_fields__})  # type: ignore[arg-type]
-    model = ModelConfig(vocab_size=65)
+    """Return a plan, with settings of its own, so that tests do not depend on the defaults."""
+    settings = {"batch_size": 50, "seq_len": 64, "lr": 0.002, "clip_norm": 1.0, "clip_value": 0.0, "weight_decay": 0.01}
+    settings |= {name: value for name, value in changes.items() if name in TrainConfig.__dataclass_fields__}
+    train = TrainConfig(optimizer="adamw", lr_schedule="cosine", **settings)  # type: ignore[arg-type]
+    model = ModelConfig(vocab_size=65, hidden_size=256, num_layers=2)
     return PlanEvent(characters=1_115_394, train_characters=1_003_854, val_characters=111_540, test_characters=0,
                      vocab_size=65, parameters=870_465, steps=changes.get("steps", 3_140),  # type: ignore[arg-type]
                      threads=2, memory=120_000_000, split="tail",

@@ -22,8 +22,9 @@ def _description(**changes: object) -> Description:
     vocabulary = Vocabulary(np.array([0x0A, 0x1B, 0x20, 0x61], np.uint32))
     history = [{"event": "eval", "step": 10 * i, "epoch": i / 2, "val_loss": 3.0 / i, "bpc": 4.0 / i, "best": True,
                 "seconds": 5.0 * i} for i in range(1, 13)]
-    given = {"model": ModelConfig(vocab_size=4, cell="gru", hidden_size=8, embedding_size=3), "vocabulary": vocabulary,
-             "text": TextConfig(), "train": TrainConfig(epochs=2.0), "history": history}
+    given = {"model": ModelConfig(vocab_size=4, cell="gru", hidden_size=8, num_layers=2, embedding_size=3),
+             "vocabulary": vocabulary,
+             "text": TextConfig(), "train": TrainConfig(epochs=2.0, optimizer="adagrad"), "history": history}
     return Description(**{**given, **changes})  # type: ignore[arg-type]
 
 
@@ -55,7 +56,7 @@ def test_a_checkpoint() -> None:
     assert "total 792" in lines
     assert "4 characters: \\n \\x1b \\x20 a" in lines
     assert any(line.startswith("encoding utf-8") for line in lines)
-    assert "lr 0.002" in " ".join(lines)  # the optimizer's own, since none was given
+    assert "lr 0.1" in " ".join(lines)  # the optimizer's own, since none was given
     assert "120 6.00 0.2500 0.3333 1:00" in lines
     assert "40 2.00 0.7500 1.0000 0:20" not in lines  # only the last evaluations are listed
     assert "\x1b" not in page
