@@ -42,8 +42,12 @@ class Sample:
     stop: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as a dict that `json.dumps` takes; a loss that is not there is None."""
-        return asdict(self) | {"loss": None if math.isnan(self.loss) else self.loss}
+        """Return the fields as a dict that `json.dumps` takes; a loss that is not there is None.
+
+        Bytes that are no UTF-8 appear as U+FFFD, since JSON has no place for them.
+        """
+        text = self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return asdict(self) | {"text": text, "loss": None if math.isnan(self.loss) else self.loss}
 
 
 @dataclass(frozen=True)

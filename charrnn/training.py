@@ -107,7 +107,8 @@ class Trainer:
             characters=len(corpus), train_characters=self._split.train_characters, val_characters=self._split.val.size,
             test_characters=self._split.test.size, vocab_size=model.vocab_size, parameters=parameter_count(model),
             steps=self._step_limit, threads=self._threads, memory=memory, split=config.split,
-            config=model.to_json() | config.to_json() | corpus.text_config.to_json() | {"lr": config.peak_lr})
+            config=model.to_json() | config.to_json() | corpus.text_config.to_json() | {
+                "lr": config.peak_lr, "precision": self._precision})
         self._stop = self._save = False
         self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
         self._progress = _Progress(**self._start.progress) if resume and self._start else _Progress()

@@ -233,14 +233,18 @@ class Vocabulary:
 
 
 class StreamDecoder:
-    """Turns ids that arrive in pieces into text; with a vocabulary of bytes, a character waits for its last byte."""
+    """Turns ids that arrive in pieces into text; with a vocabulary of bytes, a character waits for its last byte.
+
+    Bytes that are no UTF-8 become lone surrogates, as in Python's file names, so that a stream can put them out as they
+    were ("surrogateescape").
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
     def decode(self, ids: ArrayLike, final: bool = False) -> str:
-        """Return the text that `ids`, (N,), complete; with `final`, what is left unfinished as U+FFFD."""
+        """Return the text that `ids`, (N,), complete; with `final`, what is left unfinished as well."""
         if self._vocabulary.bytes:
             return self._utf8.decode(self._vocabulary.decode_bytes(ids), final)
         return self._vocabulary.decode(ids)

@@ -182,7 +182,7 @@ def test_pieces_of_bytes_decode_to_the_same_text(text: str, data: st.DataObject)
 def test_a_stream_shows_a_character_with_its_last_byte() -> None:
     decoder = Vocabulary(np.arange(256), bytes=True).decoder()
     assert [decoder.decode([i]) for i in (0x68, 0xC3, 0xA9, 0xE2)] == ["h", "", "é", ""]
-    assert decoder.decode([], final=True) == "\ufffd"
+    assert decoder.decode([], final=True) == "\udce2"  # surrogateescape: what is written out is the byte again
     assert vocabulary_of("hé").decoder().decode([1]) == "é"
 
 
