@@ -214,7 +214,8 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="only rows whose name holds one of these words")
     options = parser.parse_args()
     about = machine()
-    print(json.dumps(about) if options.json else ", ".join(f"{key}: {value}" for key, value in about.items()), flush=True)
+    words = ", ".join(f"{key}: {value}" for key, value in about.items())
+    print(json.dumps(about) if options.json else words, flush=True)
     groups = [_training, _sampling, _roofline, _threads, _odd, _memory, _start] + ([_bf16] if HAS_BF16 else [])
     if not options.json:
         print(f"{'work':<58} {'peer':<18} {'charrnn':>11} {'peer':>11} {'':<7}{'ratio':>6} (lowest to highest)  goal")

@@ -60,7 +60,8 @@ def compare(work: str, peer: str, ours: Callable[[], object], theirs: Callable[[
         speeds.append(pair)
     ratios = [own / other for own, other in speeds]
     return Result(work, peer, statistics.median(own for own, _ in speeds),
-                  statistics.median(other for _, other in speeds), "char/s", statistics.median(ratios), min(ratios), max(ratios), target)
+                  statistics.median(other for _, other in speeds), "char/s",
+                  statistics.median(ratios), min(ratios), max(ratios), target)
 
 
 def machine() -> dict[str, str]:
