@@ -180,7 +180,7 @@ def test_gradients_by_central_difference(cell: str, embedding_size: int, num_lay
         assert np.abs(exact).max() > 0, f"{name}: nothing to compare"
         assert relative_error(exact, numeric_by_name[name]) < 1e-6, name
     for layer, kind in np.ndindex(dstates.shape[:2]):
-        assert relative_error(dstates[layer, kind], numeric_states[layer, kind]) < 1e-6, f"state {kind} of layer {layer}"
+        assert relative_error(dstates[layer, kind], numeric_states[layer, kind]) < 1e-6, (layer, kind)
 
 
 PRECISIONS = ["f32", "f64", pytest.param("bf16", marks=pytest.mark.skipif(not HAS_BF16, reason="no bfloat16 here"))]
@@ -262,7 +262,8 @@ def test_losses_and_logits_agree_with_the_reference_and_drop_nothing() -> None:
     tape = reference.forward(window["weights"], "gru", window["ids"].astype(int), window["state"])
     np.testing.assert_allclose(build(config, window).logits(window["ids"]), tape.logits, rtol=1e-10)
     by_step = -np.take_along_axis(reference.log_softmax(tape.logits), window["targets"][..., None].astype(int), -1)
-    np.testing.assert_allclose(build(config, window).losses(window["ids"], window["targets"]), by_step[..., 0], rtol=1e-10)
+    losses = build(config, window).losses(window["ids"], window["targets"])
+    np.testing.assert_allclose(losses, by_step[..., 0], rtol=1e-10)
     for training in (False, True):
         network = build(config, window, training=training)
         assert network.losses(window["ids"], window["targets"]).mean() == pytest.approx(by_step.mean(), rel=1e-12)
@@ -345,14 +346,15 @@ def test_checkpoint_in_pytorch_gives_the_same_logits(cell: str, embedding_size: 
     weights = load_file(tmp_path / "best.safetensors")
     below = weights["embedding.weight"].shape[1] if embedding_size else weights["output.weight"].shape[0]
     rnn = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell](below, 33, 2)
-    rnn.load_state_dict({name.removeprefix("rnn."): w for name, w in weights.items() if name.startswith("rnn.")})
-    output = torch.nn.Linear(33, weights["output.weight"].shape[0])
-    output.load_state_dict({name.removeprefix("output."): w for name, w in weights.items() if name.startswith("output.")})
-
     vocab_size = len(weights["output.bias"])
+    output = torch.nn.Linear(33, vocab_size)
+    for module, prefix in ((rnn, "rnn."), (output, "output.")):
+        module.load_state_dict({name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)})
+
     ids = np.random.default_rng(3).integers(0, vocab_size, (40, 3)).astype(np.uint8)
     chosen = torch.from_numpy(ids.astype(np.int64))
-    embedded = weights["embedding.weight"][chosen] if embedding_size else torch.nn.functional.one_hot(chosen, vocab_size)
+    one_hot = torch.nn.functional.one_hot(chosen, vocab_size)
+    embedded = weights["embedding.weight"][chosen] if embedding_size else one_hot
     with torch.no_grad():
         expected = output(rnn(embedded.float())[0]).numpy()
 
