@@ -73,7 +73,10 @@ class Optimizer:
 
         def apply(part: int, parts: int) -> None:
             for start, stop, decay in ((0, self.decayed, config.weight_decay), (self.decayed, self.flat.size, 0.0)):
-                share = slice(start + (stop - start) * part // parts, start + (stop - start) * (part + 1) // parts)
+                # In whole chunks: what is left over after a kernel's last full vector may be rounded in another way.
+                chunks = -(-(stop - start) // update.NORM_CHUNK)
+                first, last = chunks * part // parts, chunks * (part + 1) // parts
+                share = slice(start + first * update.NORM_CHUNK, min(start + last * update.NORM_CHUNK, stop))
                 self._update(self.flat[share], gradient[share], self.first[share], self.second[share], lr, decay, clip,
                              limit, config.beta1, config.beta2, config.division_eps, self.step_count)
 
