@@ -87,7 +87,7 @@ def split_text(ids: np.ndarray, config: TrainConfig) -> Split:
 
 
 def _split_streams(ids: np.ndarray, config: TrainConfig) -> Split:
-    batch_size = _batch_size(len(ids), config)
+    batch_size = min(_batch_size(len(ids), config), max(1, len(ids) // _enough(config)))
     streams = ids[:len(ids) // batch_size * batch_size].reshape(batch_size, -1)
     length = streams.shape[1]
     val, test = round(length * config.val_fraction), round(length * config.test_fraction)
@@ -98,14 +98,22 @@ def _split_streams(ids: np.ndarray, config: TrainConfig) -> Split:
                  streams[:, train + val:] if test else none, batch_size, min(config.seq_len, train - 1))
 
 
+def _fractions(config: TrainConfig) -> dict[str, float]:
+    return {"training": 1 - config.val_fraction - config.test_fraction, "validation": config.val_fraction,
+            "test": config.test_fraction}
+
+
+def _enough(config: TrainConfig) -> int:
+    """Return a length from which on every part of a text has two characters, however they are rounded."""
+    return math.ceil(3 / min(part for part in _fractions(config).values() if part > 0))
+
+
 def _check(train: int, val: int, test: int, config: TrainConfig, length: int) -> None:
-    fractions = {"training": 1 - config.val_fraction - config.test_fraction, "validation": config.val_fraction,
-                 "test": config.test_fraction}
-    for (name, fraction), size in zip(fractions.items(), (train, val, test)):
+    for (name, fraction), size in zip(_fractions(config).items(), (train, val, test)):
         if fraction > 0 and size < 2:
-            need = math.ceil(2.5 / min(part for part in fractions.values() if part > 0))
             raise CorpusError(f"the text has {length} characters, too few: its {name} part would have {size} and takes "
-                              f"at least 2; use a text of {need} or more, or other --val-fraction and --test-fraction")
+                              f"at least 2; use a text of {_enough(config)} or more, or other --val-fraction and "
+                              "--test-fraction")
 
 
 def _batch_size(length: int, config: TrainConfig) -> int:
