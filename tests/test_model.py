@@ -71,6 +71,12 @@ def test_initial_parameters(cell: str) -> None:
     assert (forget is not None) == (cell == "lstm")
 
 
+def test_one_hot_input_weights_start_as_large_as_an_embedding() -> None:
+    weights = initial_parameters(ModelConfig(vocab_size=50, hidden_size=64, embedding_size=0), seed=3)
+    assert weights["rnn.weight_ih_l0"].std() == pytest.approx(1, abs=0.05)
+    assert weights["rnn.weight_ih_l1"].std() == pytest.approx(1 / 8 / 3**0.5, rel=0.05)
+
+
 def test_initial_parameters_depend_on_the_seed_alone() -> None:
     config = CONFIGS[0]
     first, again, other = (initial_parameters(config, seed) for seed in (1, 1, 2))
