@@ -51,8 +51,8 @@ def initial_parameters(config: ModelConfig, seed: int) -> dict[str, np.ndarray]:
 
     What stands for a character, an embedding or a column of one-hot input weights, is standard normal: drawn within
     1 / sqrt(H), characters start out all but alike, and a 2 x 256 LSTM on 1 MB of Shakespeare is at 2.25 nats after
-    30 s, not at 1.73. And the LSTM's forget gate starts open, its input bias at 1 and its recurrent bias at 0 (Jozefowicz et
-    al. 2015).
+    30 s, not at 1.73. And the LSTM's forget gate starts open, its input bias at 1 and its recurrent bias at 0
+    (Jozefowicz et al. 2015).
     """
     random = np.random.default_rng(seed)
     cell, hidden = get_cell(config.cell), config.hidden_size
