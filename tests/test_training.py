@@ -18,10 +18,11 @@ from charrnn.checkpoint import load_checkpoint
 from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, TrainingError
 from charrnn.events import CheckpointEvent, DoneEvent, EvalEvent, Event, PlanEvent, SampleEvent, StepEvent, WarningEvent
+from charrnn.kernels.random import mix
 from charrnn.language_model import load
 from charrnn.model import initial_parameters
 from charrnn.network import Network
-from charrnn.optimizers import Optimizer
+from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.presets import PRESETS
 from charrnn.streams import split_text
 from tests.reference.min_char_rnn import MinCharRNN
@@ -196,6 +197,27 @@ def test_val_loss_is_what_evaluation_finds_and_best_the_lowest(split: str, tmp_p
         assert np.mean(measured) == pytest.approx(expected, abs=1e-4)
     saved = of(CheckpointEvent, events)
     assert {event.step for event in saved if event.kind == "best"} == {e.step for e in of(EvalEvent, events) if e.best}
+
+
+def test_every_step_is_as_truncated_backpropagation_has_it(tmp_path: Path, every_step: None) -> None:
+    settings = {"batch_size": 4, "seq_len": 10, "val_fraction": 0.0, "max_steps": 40, "seed": 5}
+    run = trainer(tmp_path / "run", TEXT[:500], dropout=0.3, **settings)
+    reported = [(event.loss, event.grad_norm) for event in of(StepEvent, list(run.run()))]
+
+    # The whole course, written out: windows in order, states carried and reset with each pass, dropout by step.
+    split = split_text(run.corpus.ids, run.config)
+    network = Network(run.model, initial_parameters(run.model, 5), batch_size=4, seq_len=10, training=True)
+    optimizer = Optimizer(run.config, network.flat, network.layout.decayed)
+    assert split.windows == 13  # so that there are three passes, and dropout differs between them
+    for step in range(40):
+        if step % split.windows == 0:
+            network.states[...] = 0
+        key = int(mix(np.uint64(5), np.uint64(step)))
+        loss = network.loss_and_gradient(*split.window(step % split.windows), key)
+        lr = learning_rate(run.config, (step + 1) / 40)
+        norm = optimizer.step(network.gradient, lr, len(split.window(step % split.windows)[0]), network.team)
+        network.pack()
+        assert reported[step] == (loss, norm), step
 
 
 # When it stops
