@@ -22,9 +22,6 @@ NORMALIZATIONS = ("none", "nfc", "nfkc")
 #: The learning rate that is used for an optimizer when none is given.
 DEFAULT_LR = {"adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
 
-#: The same for `eps`. Adagrad adds it under the root, the others add it to the root.
-DEFAULT_EPS = {"adamw": 1e-8, "adam": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-20, "sgd": 0.0}
-
 #: How many passes over the training text a run makes when neither epochs, steps nor time are given.
 DEFAULT_EPOCHS = 10.0
 
@@ -128,7 +125,7 @@ class TrainConfig(_Checked):
     optimizer, lr : update rule and its highest learning rate (None: `DEFAULT_LR`).
     beta1 : decay of the gradient's average in Adam and AdamW, the momentum of SGD.
     beta2 : decay of the squared gradient's average in Adam, AdamW and RMSProp.
-    eps : keeps the division by the gradient's size finite (None: `DEFAULT_EPS`).
+    initial_accumulator : what Adagrad's sums of squares start from; min-char-rnn's constant under the root.
     lr_schedule, warmup : course of the rate over the run, and the share of the run in which it rises from 0.
     clip_norm : limit on the norm of the gradient of the mean loss.
     clip_value : limit on each element of the gradient of the loss summed over a window's steps, as min-char-rnn and
@@ -149,7 +146,7 @@ class TrainConfig(_Checked):
     lr: float | None = None
     beta1: float = 0.9
     beta2: float = 0.99
-    eps: float | None = None
+    initial_accumulator: float = 0.0
     lr_schedule: str = "cosine"
     warmup: float = 0.02
     clip_norm: float = 1.0
@@ -177,8 +174,7 @@ class TrainConfig(_Checked):
             self._real("lr", 0, open_low=True)
         self._real("beta1", 0, 1, open_high=True)
         self._real("beta2", 0, 1, open_high=True)
-        if self.eps is not None:
-            self._real("eps", 0, open_low=True)
+        self._real("initial_accumulator", 0)
         self._choice("lr_schedule", LR_SCHEDULES)
         self._real("warmup", 0, 1)
         self._real("clip_norm", 0)
@@ -203,11 +199,6 @@ class TrainConfig(_Checked):
     def peak_lr(self) -> float:
         """The highest learning rate of the run: `lr`, or the optimizer's own default."""
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
-
-    @property
-    def division_eps(self) -> float:
-        """`eps`, or the optimizer's own default."""
-        return DEFAULT_EPS[self.optimizer] if self.eps is None else self.eps
 
 
 @dataclass(frozen=True, kw_only=True)

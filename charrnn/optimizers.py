@@ -12,6 +12,8 @@ from charrnn.threads import Team
 
 _UPDATES = {"adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop, "adagrad": update.adagrad,
             "sgd": update.sgd}
+#: Added to the root of a squared gradient before dividing by it, PyTorch's values.
+_EPS = {"adamw": 1e-8, "adam": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-10, "sgd": 0.0}
 _MIN_NORM = 1e-6  # added to the norm before dividing by it, as PyTorch's clip_grad_norm_ does
 
 
@@ -50,6 +52,9 @@ class Optimizer:
     def __init__(self, config: TrainConfig, flat: np.ndarray, decayed: int) -> None:
         self.config, self.flat, self.decayed = config, flat, decayed
         self.first, self.second = np.zeros_like(flat), np.zeros_like(flat)
+        self._eps = _EPS[config.optimizer]
+        if config.optimizer == "adagrad" and config.initial_accumulator:
+            self.second[:], self._eps = config.initial_accumulator, 0.0  # sums above 0 need no help
         self.step_count = 0
         self._update = _UPDATES[config.optimizer]
         self._sums = np.zeros(-(-flat.size // update.NORM_CHUNK), flat.dtype)
@@ -78,7 +83,7 @@ class Optimizer:
                 first, last = chunks * part // parts, chunks * (part + 1) // parts
                 share = slice(start + first * update.NORM_CHUNK, min(start + last * update.NORM_CHUNK, stop))
                 self._update(self.flat[share], gradient[share], self.first[share], self.second[share], lr, decay, clip,
-                             limit, config.beta1, config.beta2, config.division_eps, self.step_count)
+                             limit, config.beta1, config.beta2, self._eps, self.step_count)
 
         team.run(apply)
         return norm

@@ -60,7 +60,7 @@ def assert_same(got: dict[str, np.ndarray], expected: dict[str, np.ndarray], rto
 def test_rules_equal_the_reference(name: str, weight_decay: float) -> None:
     got, _, _ = run(optimizer=name, weight_decay=weight_decay, beta1=0.8, beta2=0.95, clip_norm=0)
     expected, _ = by_reference(name, weight_decay=weight_decay, beta1=0.8, beta2=0.95)
-    assert_same(got, expected, rtol=1e-7 if name == "adagrad" else 1e-10)  # whose eps stands elsewhere, under the root
+    assert_same(got, expected)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -93,8 +93,7 @@ def test_five_steps_equal_pytorch(cell: str, name: str) -> None:
         clipped.add(norm > settings.clip_norm)
         network.pack()
     assert True in clipped  # the limit took part
-    # Adagrad's eps of 1e-10 stands elsewhere, and shows where a gradient is itself no more than 1e-6.
-    assert_same(network.named_parameters(), expected["weights"], rtol=1e-5 if name == "adagrad" else 1e-6)
+    assert_same(network.named_parameters(), expected["weights"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0.001, 1.0])
@@ -143,9 +142,9 @@ def test_a_gradient_that_is_no_number_changes_nothing(bad: float) -> None:
         np.testing.assert_array_equal(array, old)
 
 
-def test_min_char_rnn_eps_stands_under_the_root() -> None:
+def test_adagrad_starts_from_the_initial_accumulator() -> None:
     layout = Layout(CONFIG)
-    optimizer = Optimizer(TrainConfig(optimizer="adagrad", eps=9.0, clip_norm=0, weight_decay=0),
+    optimizer = Optimizer(TrainConfig(optimizer="adagrad", initial_accumulator=9.0, clip_norm=0, weight_decay=0),
                           np.zeros(layout.size), layout.decayed)
     optimizer.step(np.full(layout.size, 4.0), 0.5, 1, Team(1))
     np.testing.assert_allclose(optimizer.flat, -0.5 * 4 / 5)  # the root of 16 + 9

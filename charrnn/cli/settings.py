@@ -41,7 +41,7 @@ OPTIMIZATION = {
     "lr": Setting("Highest learning rate.", unset="by optimizer"),
     "beta1": Setting("Decay of the average gradient (adam, adamw); momentum of sgd."),
     "beta2": Setting("Decay of the average squared gradient (adam, adamw, rmsprop)."),
-    "eps": Setting("Keeps the division by the gradient's size finite.", unset="by optimizer"),
+    "initial_accumulator": Setting("What Adagrad's sums of squares start from."),
     "lr_schedule": Setting("Course of the learning rate."),
     "warmup": Setting("Share of the run in which the learning rate rises from 0."),
     "clip_norm": Setting("Limit on the norm of the gradient; 0: none."),

@@ -44,14 +44,13 @@ def sgd(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
 
 @jit
 def adagrad(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
-    """Adagrad (Duchi, Hazan and Singer 2011); `second` holds the sum of squares, `eps` is added to it under the
-    root."""
+    """Adagrad (Duchi, Hazan and Singer 2011); `second` holds the sum of squares."""
     r = p.dtype.type
     lr, decay, clip, limit, eps = r(lr), r(decay), r(clip), r(limit), r(eps)
     for i in range(p.size):
         d = _clipped(g[i], clip, limit) + decay * p[i]
         second[i] += d * d
-        p[i] -= lr * d / np.sqrt(second[i] + eps)
+        p[i] -= lr * d / (np.sqrt(second[i]) + eps)
 
 
 @jit
