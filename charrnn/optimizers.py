@@ -54,7 +54,7 @@ class Optimizer:
         self.first, self.second = np.zeros_like(flat), np.zeros_like(flat)
         self._eps = _EPS[config.optimizer]
         if config.optimizer == "adagrad" and config.initial_accumulator:
-            self.second[:], self._eps = config.initial_accumulator, 0.0  # sums above 0 need no help
+            self.second[:], self._eps = config.initial_accumulator, 1e-30  # for the padding alone
         self.step_count = 0
         self._update = _UPDATES[config.optimizer]
         self._sums = np.zeros(-(-flat.size // update.NORM_CHUNK), flat.dtype)
