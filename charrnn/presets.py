@@ -6,8 +6,8 @@ from typing import Any
 
 #: For every preset its settings, by the names of `charrnn.config`; those not named keep their defaults.
 PRESETS: dict[str, dict[str, Any]] = {
-    # Karpathy's 112 lines: one stream, one plain layer with one bias, 25 characters of gradient, Adagrad with 1e-8 in its
-    # sums of squares. There the loss is summed over the 25 characters, here it is their mean: so 1e-8 divided by 25².
+    # Karpathy's 112 lines: one stream, one plain layer with one bias, 25 characters of gradient, Adagrad with 1e-8 in
+    # its squares. There the loss is summed over the 25 characters, here it is their mean: so 1e-8 divided by 25².
     "min-char-rnn": {
         "cell": "rnn", "hidden_size": 100, "num_layers": 1, "embedding_size": 0, "dropout": 0.0,
         "recurrent_bias": False, "batch_size": 1, "seq_len": 25,
