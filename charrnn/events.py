@@ -36,6 +36,7 @@ class PlanEvent(Event):
     threads: int
     memory: int  # bytes that training will hold at its peak, estimated
     split: str
+    estimated_seconds: float | None = None  # of the steps that are left; None when only the clock ends the run
     config: dict[str, Any]  # model, training and text settings, merged
 
 

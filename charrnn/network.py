@@ -8,6 +8,7 @@ there are.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -211,7 +212,27 @@ def memory_needed(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     return 4 * (7 * Layout(config).size + rows * (a_row + hidden + vocab))
 
 
+def step_operations(config: ModelConfig, batch_size: int, seq_len: int) -> float:
+    """Return the floating-point operations of one training step: six for each weight that a character meets.
+
+    Two are for the forward product and four for its gradients; one-hot input weights are looked up, not multiplied.
+    """
+    gates, hidden = len(get_cell(config.cell).gates), config.hidden_size
+    weights = gates * hidden * hidden * (2 * config.num_layers - 1) + hidden * config.vocab_size
+    return 6.0 * batch_size * seq_len * weights
+
+
 def useful_threads(config: ModelConfig, batch_size: int, seq_len: int, threads: int) -> int:
-    """Return `threads`, or 1 where a step is so small that handing out the work would take longer than doing it."""
-    weights = Layout(config).size - (0 if config.embedding_size else config.vocab_size * config.hidden_size)
-    return threads if batch_size * seq_len * weights > 2_000_000 else 1
+    """Return `threads`, or 1 where a step is so small that handing out the work takes longer than doing it."""
+    return threads if step_operations(config, batch_size, seq_len) > 12e6 else 1
+
+
+def product_rate() -> float:
+    """Return the floating-point operations a second of one large product in NumPy, measured in milliseconds."""
+    a = np.ones((640, 640), np.float32)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return float(2 * len(a) ** 3 / max(min(times), 1e-9))

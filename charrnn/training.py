@@ -35,7 +35,14 @@ from charrnn.generator import Generator
 from charrnn.kernels.jit import is_compiled, mark_compiled
 from charrnn.kernels.random import mix
 from charrnn.model import initial_parameters, parameter_count
-from charrnn.network import Network, check_precision, memory_needed, useful_threads
+from charrnn.network import (
+    Network,
+    check_precision,
+    memory_needed,
+    product_rate,
+    step_operations,
+    useful_threads,
+)
 from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.run_folder import RunFolder
 from charrnn.streams import split_text, window
@@ -43,6 +50,10 @@ from charrnn.threads import available_threads, physical_memory
 
 #: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
 EVALUATIONS, EVALUATION_SHARE = 20, 0.1
+
+#: What a plan's estimate of time rests on: the share of a large product's speed that training reaches, and the seconds
+#: that a step takes however small it is.
+PRODUCT_SHARE, STEP_SECONDS = 0.6, 1e-4
 
 #: Seconds between step events.
 REPORT_SECONDS = 0.5
@@ -97,6 +108,8 @@ class Trainer:
         self._resume = resume
         if self._start is not None:
             self._check_start(self._start)
+        self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
+        self._progress = _Progress(**self._start.progress) if resume and self._start else _Progress()
         self._step_limit, self._limit_reason = self._limits()
         memory = memory_needed(model, self._split.batch_size, self._split.seq_len) + corpus.ids.nbytes
         if memory > physical_memory():
@@ -107,11 +120,10 @@ class Trainer:
             characters=len(corpus), train_characters=self._split.train_characters, val_characters=self._split.val.size,
             test_characters=self._split.test.size, vocab_size=model.vocab_size, parameters=parameter_count(model),
             steps=self._step_limit, threads=self._threads, memory=memory, split=config.split,
+            estimated_seconds=self._estimated_seconds(),
             config=model.to_json() | config.to_json() | corpus.text_config.to_json() | {
                 "lr": config.peak_lr, "precision": self._precision})
         self._stop = self._save = False
-        self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
-        self._progress = _Progress(**self._start.progress) if resume and self._start else _Progress()
 
     def stop(self) -> None:
         """Ask the run to finish its step, save and end; safe to call from a signal handler."""
@@ -167,6 +179,14 @@ class Trainer:
             limits.append((config.max_steps, "max_steps"))
         return min(limits) if limits else (None, "max_time")
 
+    def _estimated_seconds(self) -> float | None:
+        """Return about how long the steps that are left will take, from how fast this machine multiplies now."""
+        if self._step_limit is None:
+            return None
+        steps = max(0, self._step_limit - self._progress.step)
+        operations = step_operations(self.model, self._split.batch_size, self._split.seq_len)
+        return steps * (operations / (PRODUCT_SHARE * product_rate()) + STEP_SECONDS)
+
     def _elapsed(self) -> float:
         """Return the seconds of the whole run so far, earlier sessions included."""
         return self._progress.seconds + time.monotonic() - self._begin
@@ -177,7 +197,9 @@ class Trainer:
         if self._step_limit:
             share = (self._progress.step + 1) / self._step_limit
         if self.config.max_time:
-            share = max(share, self._elapsed() / max(self.config.max_time - self._reserve, 1e-3))
+            # Compiling is no training: the schedule starts after it, or a short first run would have little of one.
+            done, whole = self._elapsed() - self._compiling, self.config.max_time - self._reserve - self._compiling
+            share = max(share, done / max(whole, 1e-3))
         return min(share, 1.0)
 
     def _events(self) -> Iterator[Event]:
@@ -194,20 +216,22 @@ class Trainer:
         started = time.monotonic()
         first, self._reserve, self._eval_at, self._reported = True, 0.0, 0.0, time.monotonic()
         self._evaluated = self._progress.step
-        self._last_seconds, self._last_characters = self._elapsed(), 0
+        self._last_seconds, self._last_characters, self._compiling = self._elapsed(), self._progress.characters, 0.0
         reason = self._over()
         while not reason:
             lr = learning_rate(self.config, self._share_done())
             norm = self._step(lr)
             if first and compiling:
                 mark_compiled(task)
+                self._compiling = time.monotonic() - started
                 self._eval_at = self._elapsed()
-                yield CompileEvent(seconds=time.monotonic() - started)
+                yield CompileEvent(seconds=self._compiling)
             reason = self._over()
-            if first or reason or time.monotonic() - self._reported >= REPORT_SECONDS:
+            evaluate = self._evaluation_due()
+            if first or reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS:
                 yield self._step_event(lr, norm)
             first = False
-            if self._evaluation_due():
+            if evaluate:
                 yield from self._evaluate()
                 reason = reason or self._over()
             elif self._save or self._due(self.config.save_every):

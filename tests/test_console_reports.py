@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sys
 
@@ -31,6 +32,8 @@ def test_the_plan_says_what_will_happen() -> None:
     assert rows["split"] == "1,003,854 to train on, 111,540 to validate on (tail)"
     assert rows["model"] == "2 × 256 LSTM, one-hot, 870,465 parameters"
     assert rows["length"] == "3,140 steps; a step is 50 streams × 64 characters"
+    estimated = dict(plan_rows(dataclasses.replace(plan(), estimated_seconds=245.0), ("a",), "run"))
+    assert estimated["length"].startswith("3,140 steps, about 4:05; ")
     assert rows["optimizer"] == "adamw at 0.002, cosine schedule, clip norm 1, weight decay 0.01"
     assert rows["machine"] == "2 threads, precision auto, about 120 MB of memory"
     assert rows["saved in"] == "checkpoints/my fox"

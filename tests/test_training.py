@@ -150,6 +150,7 @@ def test_events_and_metrics(tmp_path: Path, every_step: None) -> None:
     plan, done = events[0], events[-1]
     corpus = read(tmp_path)
     assert (plan.characters, plan.vocab_size, plan.steps) == (len(TEXT), len(corpus.vocabulary), 30)
+    assert plan.estimated_seconds is not None and 0.003 < plan.estimated_seconds < 60
     assert plan.train_characters + plan.val_characters == pytest.approx(len(TEXT), abs=5)
     weights = load_checkpoint(tmp_path / "run" / "best.safetensors").weights
     assert plan.parameters == sum(w.size for w in weights.values())
@@ -172,9 +173,9 @@ def test_events_and_metrics(tmp_path: Path, every_step: None) -> None:
 
 
 def test_reported_loss_is_the_mean_since_the_last_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seldom = of(StepEvent, train(tmp_path / "seldom", max_steps=10))
+    seldom = of(StepEvent, train(tmp_path / "seldom", max_steps=10, eval_every=5))
     monkeypatch.setattr(charrnn.training, "REPORT_SECONDS", 0.0)
-    often = of(StepEvent, train(tmp_path / "often", max_steps=10))
+    often = of(StepEvent, train(tmp_path / "often", max_steps=10, eval_every=5))
     assert len(seldom) < len(often) == 10
     counts = np.diff([0] + [event.step for event in seldom])
     total = sum(event.loss * count for event, count in zip(seldom, counts))

@@ -52,7 +52,8 @@ def _length(plan: PlanEvent) -> str:
     config = plan.config
     limits = []
     if plan.steps is not None:
-        limits.append(plural(plan.steps, "step"))
+        about = "" if plan.estimated_seconds is None else f", about {duration(plan.estimated_seconds)}"
+        limits.append(plural(plan.steps, "step") + about)
     if config["max_time"] is not None:
         limits.append(f"{duration(config['max_time'])} of training")
     return " or ".join(limits)
