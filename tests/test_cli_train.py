@@ -135,6 +135,11 @@ def test_a_run_is_resumed_with_its_settings(corpus: Path, capsys: pytest.Capture
     assert (description.progress["step"], description.train.lr, description.model.hidden_size) == (7, 0.01, 8)
 
 
+def test_resuming_without_the_text_says_which_it_was(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--out", str(trained), "--resume", "--max-steps", "20"]) == 2
+    assert "fox.txt" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("words", "message"), [
     (["--hidden-size", "16"], "--hidden-size 16 contradicts the run that is resumed: --hidden-size 8; leave it out"),
     (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: no --lr;"),

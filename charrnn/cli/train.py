@@ -99,6 +99,8 @@ def _trainer(context: click.Context, corpus: tuple[str, ...], glob: str | None, 
 
     start = load_checkpoint(find_checkpoint(init_from)) if init_from is not None else None
     earlier = read_description(folder.last) if resume else start
+    if resume and earlier and not corpus:
+        _refuse_other_text(earlier.corpus.get("sources", []))
     why = "the run that is resumed" if resume else "the checkpoint of --init-from"
     text_config = settings.settled(context, earlier.text, why) if earlier else configured(context, TextConfig)
     train_config = settings.settled(context, earlier.train, why) if resume and earlier else \
@@ -115,6 +117,15 @@ def _trainer(context: click.Context, corpus: tuple[str, ...], glob: str | None, 
         say(notice, "note: ", "36")
     model_config = model_config.replace(vocab_size=len(text.vocabulary))
     return Trainer(text, model_config, train_config, folder, init_from=start, resume=resume), text.sources
+
+
+def _refuse_other_text(sources: list[str]) -> None:
+    """Raise `ConfigError` if a run that is resumed without a text was not trained on the default one."""
+    from charrnn.builtin import DEFAULT_BUILTIN
+    from charrnn.errors import ConfigError
+
+    if sources and sources != [f"{DEFAULT_BUILTIN} (built-in)"]:
+        raise ConfigError(f"--resume needs the text that the run was trained on: give {' '.join(sources)}")
 
 
 def _print_plan(trainer: Trainer, run: Run, as_json: bool) -> None:
