@@ -263,7 +263,7 @@ def test_every_bit_and_every_byte_counts_without_exception() -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=400), st.booleans())
 def test_any_bytes_are_refused(data: bytes, sized: bool) -> None:
-    refused(len(data).to_bytes(8, "little") + data if sized else data)
+    assert refused(len(data).to_bytes(8, "little") + data if sized else data)
 
 
 def test_damage_is_told_from_a_foreign_file(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ class _Failing(io.StringIO):
     def __init__(self, error: OSError) -> None:
         super().__init__()
         self.error = error
+        self.attempts = 0
 
     def write(self, text: str) -> int:
+        self.attempts += 1
         raise self.error
 
     def flush(self) -> None:
@@ -32,9 +34,11 @@ class _Terminal(io.StringIO):
 
 
 def test_messages_that_cannot_be_written_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", _Failing(OSError(errno.EIO, "the terminal is gone")))
+    stream = _Failing(OSError(errno.EIO, "the terminal is gone"))
+    monkeypatch.setattr(sys, "stderr", stream)
     stdio.say("nobody reads this")
     stdio.Messages().flush()
+    assert stream.attempts > 0
 
 
 def test_a_result_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
