@@ -192,13 +192,22 @@ class Network:
         self.states = window.states[:, :, len(ids)].copy()
         return self._losses[: len(ids)].copy()
 
-    def logits(self, ids: np.ndarray) -> np.ndarray:
-        """Return the logits (T, B, V) after each character of a window (T, B), without dropout; `states` move on."""
+    def forward(self, ids: np.ndarray) -> Window:
+        """Go forward through a window (T, B), without dropout, and return all that passed through; `states` move on.
+
+        What is returned lasts until the next window: gates `z` up to step T, `states` from the initial ones up to
+        step T, and logits without their bias.
+        """
         window = self._window
         window.states[:, :, 0] = self.states
         self.team.run(lambda part, parts: self._forward(ids, self.weights, window, *self._rows(part, parts), 0.0,
                                                         np.uint64(0)))
         self.states = window.states[:, :, len(ids)].copy()
+        return window
+
+    def logits(self, ids: np.ndarray) -> np.ndarray:
+        """Return the logits (T, B, V) after each character of a window (T, B), without dropout; `states` move on."""
+        window = self.forward(ids)
         return (window.logits[: len(ids)] + self.weights.output_bias)[..., : self.config.vocab_size]
 
 

@@ -27,7 +27,7 @@ LAYERS = (
     ("builtin", "tensor_file", "vocabulary", "network"),
     ("sources",),
     ("decoding",),
-    ("corpus", "optimizers", "generator", "evaluation", "checkpoint"),
+    ("corpus", "optimizers", "generator", "evaluation", "activations", "checkpoint"),
     ("run_folder",),
     ("sampling", "training"),
     ("language_model",),
