@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from charrnn.errors import ConfigError
 
@@ -236,6 +236,14 @@ class TextConfig(_Checked):
             raise ConfigError("--bytes reads bytes as they are: leave out --encoding, --errors and --normalize")
 
 
+class CellHold(NamedTuple):
+    """A unit whose lasting state (an LSTM's c, from which its h follows; a GRU's or RNN's h) is held at a value."""
+
+    layer: int
+    unit: int
+    value: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig(_Checked):
     """How text is generated.
@@ -254,6 +262,7 @@ class SampleConfig(_Checked):
     seed : decides every draw; sample k of n depends on (seed, k) alone.
     num_samples : texts to generate.
     stop : a text ends, after it, where one of these appears.
+    holds : cells held at a value while the text is written, from the prime's last character on.
     """
 
     length: int = 1000
@@ -265,6 +274,7 @@ class SampleConfig(_Checked):
     seed: int = 0
     num_samples: int = 1
     stop: tuple[str, ...] = ()
+    holds: tuple[CellHold, ...] = ()
 
     def __post_init__(self) -> None:
         self._whole("length", 0)
@@ -276,3 +286,5 @@ class SampleConfig(_Checked):
         self._whole("num_samples", 1)
         if not all(isinstance(text, str) and text for text in self.stop):
             raise ConfigError("--stop must not be empty")
+        if not all(abs(hold.value) <= 1e30 for hold in self.holds):
+            raise ConfigError("--set-cell must hold a cell at a number from -1e30 to 1e30")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from charrnn.cells import get_cell
-from charrnn.config import SampleConfig
+from charrnn.config import CellHold, SampleConfig
+from charrnn.errors import ConfigError
 from charrnn.kernels import generate as kernel
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.random import mix
@@ -16,8 +18,46 @@ from charrnn.network import Network
 
 
 @functools.cache
+def advance(cell_name: str) -> Any:
+    """Return the compiled `charrnn.kernels.generate.advance` of a cell."""
+    cell = get_cell(cell_name)
+    return specialise(kernel.advance, cell_name, cell_forward=cell.forward, cell_hold=cell.hold)
+
+
+@functools.cache
 def _generate(cell_name: str) -> Any:
-    return specialise(kernel.generate, cell_name, cell_forward=get_cell(cell_name).forward)
+    return specialise(kernel.generate, cell_name, advance=advance(cell_name))
+
+
+def scratch_for(network: Network, states: np.ndarray, rows: int) -> kernel.Scratch:
+    """Return room for `rows` rows that all start from `states`, (L, S, 1, H padded)."""
+    layers, kinds, _, hidden = states.shape
+    gates, dtype = network.weights.bias.shape[1], states.dtype
+    scratch = kernel.Scratch(
+        z=np.zeros((1, rows, gates), dtype), u=np.zeros((1, rows, gates), dtype),
+        states=np.zeros((layers, kinds, 2, rows, hidden), dtype),
+        tape=np.zeros((rows, network.cell.kept * hidden), dtype),
+        logits=np.zeros((1, rows, len(network.weights.output_bias)), dtype),
+        order=np.zeros((rows, network.config.vocab_size), np.int64))
+    scratch.states[:, :, 0] = states
+    return scratch
+
+
+def holds_for(network: Network, holds: Sequence[CellHold]) -> kernel.Holds:
+    """Return what is to be held, in all rows, as the kernels take it.
+
+    Raises
+    ------
+    ConfigError : the network has no such layer or unit.
+    """
+    shape = network.config
+    for layer, unit, _ in holds:
+        if not (0 <= layer < shape.num_layers and 0 <= unit < shape.hidden_size):
+            raise ConfigError(f"cell {layer}:{unit} cannot be held: the model has layers 0 to {shape.num_layers - 1} "
+                              f"of units 0 to {shape.hidden_size - 1}")
+    layers, units, values = (np.array([hold[i] for hold in holds]) for i in range(3))
+    return kernel.Holds(np.full(len(holds), -1, np.int64), layers.astype(np.int64), units.astype(np.int64),
+                        values.astype(network.dtype))
 
 
 class Generator:
@@ -33,16 +73,9 @@ class Generator:
 
     def __init__(self, network: Network, states: np.ndarray, current: int, config: SampleConfig) -> None:
         rows, vocab = config.num_samples, network.config.vocab_size
-        gates = network.weights.bias.shape[1]
-        layers, kinds, _, hidden = states.shape
-        kept = network.cell.kept * hidden
         self._network = network
-        self._scratch = kernel.Scratch(
-            z=np.zeros((1, rows, gates), states.dtype), u=np.zeros((1, rows, gates), states.dtype),
-            states=np.zeros((layers, kinds, 2, rows, hidden), states.dtype), tape=np.zeros((rows, kept), states.dtype),
-            logits=np.zeros((1, rows, len(network.weights.output_bias)), states.dtype),
-            order=np.zeros((rows, vocab), np.int64))
-        self._scratch.states[:, :, 0] = states
+        self._scratch = scratch_for(network, states, rows)
+        self._holds = holds_for(network, config.holds)
         self._current = np.full(rows, current, np.int64)
         self._choice = kernel.Choice(config.argmax, float(config.temperature), min(config.top_k, vocab),
                                      float(config.top_p), float(config.min_p))
@@ -58,8 +91,9 @@ class Generator:
         def write(part: int, parts: int) -> None:
             first, last = rows * part // parts, rows * (part + 1) // parts
             if first < last:
-                self._kernel(self._current, self._network.weights, self._scratch, self._network.config.vocab_size,
-                             self._choice, self._keys, self._position, ids, log_probabilities, first, last)
+                self._kernel(self._current, self._network.weights, self._scratch, self._holds,
+                             self._network.config.vocab_size, self._choice, self._keys, self._position, ids,
+                             log_probabilities, first, last)
 
         if rows == 1:
             write(0, 1)

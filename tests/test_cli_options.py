@@ -46,7 +46,7 @@ def test_every_promised_option_exists_and_says_what_it_does(command: Command) ->
 
 @pytest.mark.parametrize(("command", "configuration", "others"), [
     (train.command, ModelConfig, {"vocab_size"}), (train.command, TrainConfig, set()),
-    (train.command, TextConfig, set()), (sample.command, SampleConfig, {"seed"}),
+    (train.command, TextConfig, set()), (sample.command, SampleConfig, {"seed", "holds"}),
 ], ids=lambda value: getattr(value, "__name__", ""))
 def test_options_have_the_defaults_of_the_configurations(command: Command, configuration: type,
                                                          others: set[str]) -> None:

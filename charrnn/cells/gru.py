@@ -40,6 +40,12 @@ def forward(z, u, bias, bias_apart, states, t, b, tape):
 
 
 @jit
+def hold(z, states, t, b, tape, unit, value):
+    """Put `value` in the place of h' of one unit."""
+    states[0, t + 1, b, unit] = value
+
+
+@jit
 def _retreat(r, z, n, hidden, h_prev, dh_out, dh_next):
     one = hidden.dtype.type(1)
     for j in range(hidden.size):
@@ -61,4 +67,4 @@ def backward(z, states, t, b, tape, dh, dstates):
 
 
 CELL = Cell(name="gru", gates=("r", "z", "n"), states=("h",), kept=1, apart=1, forget_gate=None, forward=forward,
-            backward=backward)
+            hold=hold, backward=backward)

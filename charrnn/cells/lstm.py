@@ -51,6 +51,14 @@ def forward(z, u, bias, bias_apart, states, t, b, tape):
 
 
 @jit
+def hold(z, states, t, b, tape, unit, value):
+    """Put `value` in the place of c' of one unit; h' = o * tanh(c') follows."""
+    states[1, t + 1, b, unit] = value
+    tape[unit] = tanh(value)
+    states[0, t + 1, b, unit] = z[3 * states.shape[3] + unit] * tape[unit]
+
+
+@jit
 def _retreat(i, f, g, o, c_prev, tanh_c, dh_out, dh_next, dc):
     one = tanh_c.dtype.type(1)
     for j in range(tanh_c.size):
@@ -73,4 +81,4 @@ def backward(z, states, t, b, tape, dh, dstates):
 
 
 CELL = Cell(name="lstm", gates=("i", "f", "g", "o"), states=("h", "c"), kept=1, apart=0, forget_gate=1,
-            forward=forward, backward=backward)
+            forward=forward, hold=hold, backward=backward)

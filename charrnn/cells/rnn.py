@@ -27,6 +27,12 @@ def forward(z, u, bias, bias_apart, states, t, b, tape):
 
 
 @jit
+def hold(z, states, t, b, tape, unit, value):
+    """Put `value` in the place of h' of one unit."""
+    states[0, t + 1, b, unit] = value
+
+
+@jit
 def _retreat(z, h, dh_out, dh_next):
     one = h.dtype.type(1)
     for j in range(h.size):
@@ -41,4 +47,4 @@ def backward(z, states, t, b, tape, dh, dstates):
 
 
 CELL = Cell(name="rnn", gates=("n",), states=("h",), kept=0, apart=0, forget_gate=None, forward=forward,
-            backward=backward)
+            hold=hold, backward=backward)

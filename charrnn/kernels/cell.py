@@ -15,6 +15,7 @@ class Cell:
     `charrnn.kernels.sweep`. It calls, for every row of the batch,
 
         forward(z, u, bias, bias_apart, states, t, b, tape)
+        hold(z, states, t, b, tape, unit, value)
         backward(z, states, t, b, tape, dh, dstates)
 
     with, for G gates, S states and A kept values of H units each:
@@ -31,6 +32,9 @@ class Cell:
     dstates : (S, B, H), of which [:, b] is the gradient with respect to the states after the step; `backward` turns it
         into that with respect to the states before it, but for what flows through the recurrent product, which the
         sweep adds to h's.
+
+    `hold` comes after `forward` and puts `value` in the place of one unit of the state that lasts, the last of
+    `states`; what follows from that state within the step, such as an LSTM's h from its c, it computes anew.
 
     Whole arrays and indices are passed for the states, since a slice such as states[:, t, b] would have a stride that
     LLVM does not know, and nothing over it would vectorise.
@@ -52,4 +56,5 @@ class Cell:
     apart: int
     forget_gate: int | None
     forward: Callable[..., Any]
+    hold: Callable[..., Any]
     backward: Callable[..., Any]

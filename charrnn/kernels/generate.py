@@ -1,7 +1,7 @@
 """Generation: one character at a time through the net, a draw, and the drawn character back in.
 
-Rows are independent, so threads take rows each. As in `charrnn.kernels.sweep`, `cell_forward` stands for the cell's
-own.
+Rows are independent, so threads take rows each. As in `charrnn.kernels.sweep`, `cell_forward` and `cell_hold` stand for
+the cell's own, and `advance` for itself made for that cell.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.kernels.jit import jit
 from charrnn.kernels.product import REPLACE, multiply
 from charrnn.kernels.random import mix, uniform
-from charrnn.kernels.softmax import softmax
+from charrnn.kernels.softmax import _add, _maximum, softmax
 from charrnn.kernels.sweep import _copy, cell_forward
 
 
@@ -22,10 +22,19 @@ class Scratch(NamedTuple):
 
     z: np.ndarray  # (1, B, G * H)
     u: np.ndarray  # (1, B, G * H)
-    states: np.ndarray  # (L, S, 2, B, H) before and after the step; [:, :, 0] is where generation starts
+    states: np.ndarray  # (L, S, 2, B, H) before and after the step; [:, :, 0] is where the next one starts
     tape: np.ndarray  # (B, A * H)
     logits: np.ndarray  # (1, B, V)
     order: np.ndarray  # (B, V) int64, ids by falling probability
+
+
+class Holds(NamedTuple):
+    """Units whose state is held at a value; see `charrnn.kernels.cell.Cell.hold`."""
+
+    row: np.ndarray  # (K,) int64, -1 for all rows
+    layer: np.ndarray  # (K,) int64
+    unit: np.ndarray  # (K,) int64
+    value: np.ndarray  # (K,) of the states' dtype
 
 
 class Choice(NamedTuple):
@@ -92,6 +101,21 @@ def _draw(p, u):
 
 
 @jit
+def distribute(logits, order, choice):
+    """Turn logits (V,) into what a character is drawn from, in place: temperature, then the filters; not normalised.
+
+    `order` (V,) int64 is room.
+    """
+    top = _maximum(logits)
+    # The temperature divides in float64, after the maximum was taken off: no temperature above 0 overflows.
+    for v in range(logits.size):
+        logits[v] = logits.dtype.type(max((np.float64(logits[v]) - top) / choice.temperature, -1e30))
+    softmax(logits)
+    if choice.top_k > 0 or choice.top_p < 1 or choice.min_p > 0:
+        _filter(logits, order, choice)
+
+
+@jit
 def choose(logits, order, choice, u):
     """Choose a character: returns its id and the log-probability that the model itself (temperature 1) gave it.
 
@@ -111,19 +135,51 @@ def choose(logits, order, choice, u):
         total += np.exp(np.float64(logits[v] - top))
     if choice.argmax:
         return best, -np.log(total)
-    log_total = np.log(total) + top
-    # The temperature divides in float64, after the maximum was taken off: no temperature above 0 overflows.
-    kept = logits.copy()
-    for v in range(logits.size):
-        logits[v] = logits.dtype.type(max((np.float64(kept[v]) - top) / choice.temperature, -1e30))
-    softmax(logits)
-    if choice.top_k > 0 or choice.top_p < 1 or choice.min_p > 0:
-        _filter(logits, order, choice)
+    own = logits.copy()
+    distribute(logits, order, choice)
     index = _draw(logits, u)
-    return index, np.float64(kept[index]) - log_total
+    return index, np.float64(own[index]) - top - np.log(total)
 
 
-def generate(current, weights, scratch, vocab_size, choice, keys, position, out, log_probabilities, first, last):
+def cell_hold(z, states, t, b, tape, unit, value):
+    """Stand-in for `Cell.hold`."""
+    raise NotImplementedError
+
+
+def advance(current, weights, scratch, holds, first, last):
+    """Take one character of rows `first` to `last` through the net: its logits are left in `scratch`, states move on.
+
+    Parameters
+    ----------
+    current : (B,) int64, the character of each row.
+    holds : what is held; applied after a layer's step, so that the layers above and the logits see it.
+    """
+    layers, kinds = scratch.states.shape[:2]
+    for layer in range(layers):
+        states = scratch.states[layer]
+        if layer == 0:
+            for b in range(first, last):
+                _copy(weights.table[current[b]], scratch.z[0, b])
+        else:
+            multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, first, last, REPLACE)
+        multiply(states[0, 0:1], weights.recurrent[layer], scratch.u, first, last, REPLACE)
+        for b in range(first, last):
+            cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, 0, b,
+                         scratch.tape[b])
+        for k in range(holds.layer.size):
+            if holds.layer[k] == layer:
+                for b in range(first, last):
+                    if holds.row[k] < 0 or holds.row[k] == b:
+                        cell_hold(scratch.z[0, b], states, 0, b, scratch.tape[b], holds.unit[k], holds.value[k])
+    multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, first, last, REPLACE)
+    for b in range(first, last):
+        _add(scratch.logits[0, b], weights.output_bias)
+        for layer in range(layers):
+            for s in range(kinds):
+                _copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])
+
+
+def generate(current, weights, scratch, holds, vocab_size, choice, keys, position, out, log_probabilities, first, last):
     """Write characters for rows `first` to `last`.
 
     Parameters
@@ -133,28 +189,11 @@ def generate(current, weights, scratch, vocab_size, choice, keys, position, out,
     position : n of the first draw.
     out, log_probabilities : (N, B) the characters, and the model's own log-probability of each (out).
     """
-    layers = scratch.states.shape[0]
     for i in range(out.shape[0]):
-        for layer in range(layers):
-            states = scratch.states[layer]
-            if layer == 0:
-                for b in range(first, last):
-                    _copy(weights.table[current[b]], scratch.z[0, b])
-            else:
-                multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, first, last, REPLACE)
-            multiply(states[0, 0:1], weights.recurrent[layer], scratch.u, first, last, REPLACE)
-            for b in range(first, last):
-                cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias[layer], weights.bias_apart[layer], states,
-                             0, b, scratch.tape[b])
-        multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, first, last, REPLACE)
+        advance(current, weights, scratch, holds, first, last)
         for b in range(first, last):
             row = scratch.logits[0, b, :vocab_size]
-            for v in range(vocab_size):
-                row[v] += weights.output_bias[v]
             index, log_probability = choose(row, scratch.order[b], choice, uniform(mix(keys[b], position + i)))
             current[b] = index
             out[i, b] = index
             log_probabilities[i, b] = log_probability
-            for layer in range(layers):
-                for s in range(scratch.states.shape[1]):
-                    _copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])
