@@ -25,6 +25,9 @@ LAYERS = (
     ("config",),
     ("threads", "strict_json", "storage", "model", "streams"),
     ("builtin", "tensor_file", "vocabulary", "network"),
+    ("toml_file", "brackets", "download"),
+    ("catalogue",),
+    ("corpora",),
     ("sources",),
     ("decoding",),
     ("corpus", "optimizers", "generator", "evaluation", "activations", "checkpoint"),
@@ -106,7 +109,8 @@ def test_libraries_stay_in_their_place(library: str, allowed: set[str]) -> None:
 
 
 def test_nothing_else_is_imported_from_outside() -> None:
-    known = {"charrnn", "numpy", "numba", "llvmlite", "click", "rich", "safetensors"} | set(sys.stdlib_module_names)
+    known = {"charrnn", "numpy", "numba", "llvmlite", "click", "rich", "safetensors", "tomllib", "tomli"}
+    known |= set(sys.stdlib_module_names)
     for name, tree in MODULES.items():
         assert {imported.partition(".")[0] for imported in imports(tree)} <= known, name
 
