@@ -40,7 +40,9 @@ class _Checked:
     def from_json(cls: type[_Config], settings: dict[str, Any]) -> _Config:
         """Return the configuration that `to_json` wrote; unknown or missing names raise `ConfigError`."""
         names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(settings, dict) or not names.issuperset(settings):
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{cls.__name__} must be an object of settings")
+        if not names.issuperset(settings):
             raise ConfigError(f"{cls.__name__} has settings this version does not know: "
                               f"{sorted(map(str, set(settings) - names))}")
         try:

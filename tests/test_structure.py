@@ -31,6 +31,7 @@ LAYERS = (
     ("sources",),
     ("decoding",),
     ("corpus", "optimizers", "generator", "evaluation", "activations", "checkpoint"),
+    ("exchange",),
     ("run_folder",),
     ("sampling", "training"),
     ("language_model",),

@@ -15,6 +15,8 @@ COMMANDS = {
     "sample": ("charrnn.cli.sample", "Generate text with a model."),
     "eval": ("charrnn.cli.evaluate", "Measure the loss of a text under a model."),
     "info": ("charrnn.cli.info", "Show what a checkpoint holds."),
+    "export": ("charrnn.cli.export", "Write a model to a file that other programs read."),
+    "import": ("charrnn.cli.importing", "Read a PyTorch model into a run folder."),
     "corpus": ("charrnn.cli.corpus", "List and fetch corpora to train on."),
 }
 
