@@ -75,7 +75,14 @@ def _fail(message: str, code: int = FAILED) -> int:
 
 def _sentence(error: click.ClickException) -> str:
     """Return click's complaint in the form of all others, with the command whose help to read."""
+    import click
+
     message = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        from difflib import get_close_matches
+
+        close = get_close_matches(error.option_name, error.possibilities or (), 1)
+        message = f"no such option: {error.option_name}" + (f"; did you mean {close[0]}?" if close else "")
     context = getattr(error, "ctx", None)
     advice = f"; see {context.command_path} --help" if context else ""
     return message[:1].lower() + message[1:] + advice

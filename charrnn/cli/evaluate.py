@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from charrnn.cli.options import Command, option
+from charrnn.cli.options import Command, option, threads_option
 
 EXAMPLES = """
 charrnn eval checkpoints/novel other-novel.txt
@@ -17,11 +17,10 @@ head -n 100 novel.txt | charrnn eval checkpoints/novel --json
 
 
 @click.command("eval", cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint")
-@click.argument("text", nargs=-1)
+@click.argument("checkpoint", type=click.Path())
+@click.argument("text", nargs=-1, type=click.Path())
 @option("Text", "--glob", metavar="PATTERN", help="Which files of a folder to read, such as '*.py'.")
-@option("Output", "--threads", type=click.IntRange(min=1), metavar="N", show_default="all there are",
-        help="CPU threads.")
+@threads_option("Output")
 @option("Output", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob: str | None, threads: int | None,

@@ -16,7 +16,7 @@ charrnn info model.safetensors --json | jq .model
 
 
 @click.command("info", cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", required=False)
+@click.argument("checkpoint", required=False, type=click.Path())
 @option("Output", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(checkpoint: str | None, as_json: bool) -> int:
     """Show what a checkpoint holds: architecture, parameters, vocabulary, training settings and history.

@@ -24,6 +24,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
 
+#: Where a click context keeps the name of the file that options were read from.
+FILE_OF_OPTIONS = "charrnn.file_of_options"
+_BY_HAND = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
 
 class Duration(click.ParamType):
     """A time in seconds, written 90, 90s, 15m, 2h or 1h30m."""
@@ -52,6 +56,14 @@ class Option(click.Option):
     def __init__(self, *args: Any, section: str = "Options", **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.section = section
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return what a message calls the option, with where its value comes from if that is not the command line."""
+        source = ctx.get_parameter_source(self.name) if ctx and self.name else None
+        hint = super().get_error_hint(ctx)
+        if ctx and source is ParameterSource.DEFAULT_MAP:
+            return f"{hint} in {ctx.meta.get(FILE_OF_OPTIONS)}"
+        return f"{hint} in the environment ({self.envvar})" if source is ParameterSource.ENVIRONMENT else hint
 
 
 class Command(click.Command):
@@ -141,9 +153,20 @@ def option(section: str, *names: str, **attributes: Any) -> Callable[[_Command],
     return click.option(*names, cls=Option, section=section, **attributes)
 
 
+def threads_option(section: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds `--threads` to a command without a configuration that has it."""
+    return option(section, "--threads", type=click.IntRange(min=1), metavar="N", show_default="all there are",
+                  envvar=environment_variable("threads"), help="CPU threads.")
+
+
+def environment_variable(name: str) -> str:
+    """Return the variable that sets an option where the command line does not."""
+    return f"CHARRNN_{name.upper()}"
+
+
 def is_given(context: click.Context, name: str) -> bool:
-    """Tell whether a parameter was given by hand."""
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    """Tell whether a person gave a parameter: on the command line, in the environment or in a file of options."""
+    return context.get_parameter_source(name) in _BY_HAND
 
 
 def configured(context: click.Context, configuration: type[_Config], **more: Any) -> _Config:
@@ -157,10 +180,12 @@ def _option(name: str, setting: Setting, section: str, hint: Any, default: Any) 
     spelling = config.option(name)
     if hint is bool:
         both = f"{spelling}/--no-{spelling[2:]}" if default else spelling
-        return option(section, both, name, is_flag=True, default=default, show_default=default, help=setting.help)
+        return option(section, both, name, is_flag=True, default=default, show_default=default, help=setting.help,
+                      envvar=environment_variable(name))
     attributes: dict[str, Any] = {"help": setting.help}
     if typing.get_origin(hint) is tuple:
         return option(section, spelling, name, multiple=True, default=default, metavar=setting.metavar, **attributes)
+    attributes["envvar"] = environment_variable(name)
     choices = _CHOICES.get(name)
     attributes["type"] = setting.type or (click.Choice(choices) if choices else kinds[0])
     attributes["metavar"] = setting.metavar or (None if choices else _METAVARS[kinds[0]])

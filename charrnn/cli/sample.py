@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli import settings
-from charrnn.cli.options import Command, configured, option, settings_of
+from charrnn.cli.config_file import config_option
+from charrnn.cli.options import Command, configured, environment_variable, option, settings_of, threads_option
 from charrnn.config import SampleConfig
 
 if TYPE_CHECKING:
@@ -21,22 +22,24 @@ charrnn sample checkpoints/novel --prime "Chapter 1" --length 5000 --temperature
 charrnn sample --num-samples 20 --stop $'\\n' --seed 7
 fortune | charrnn sample --prime-file - > continued.txt
 charrnn sample --num-samples 100 --json | jq -r .loss
+charrnn sample --config favourite.toml --prime "It was "
 """
 
 
 @click.command("sample", cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", required=False)
+@click.argument("checkpoint", required=False, type=click.Path())
+@config_option("Settings")
 @settings_of(SampleConfig, "Text", settings.SAMPLED_TEXT)
 @option("Text", "--prime", metavar="TEXT", help="What the text begins with.")
-@option("Text", "--prime-file", metavar="FILE", help="Read the prime from a file; -: from standard input.")
+@option("Text", "--prime-file", type=click.Path(), metavar="FILE",
+        help="Read the prime from a file; -: from standard input.")
 @option("Text", "--on-unknown", type=click.Choice(settings.ON_UNKNOWN), default="error", show_default=True,
         help="What to do about characters of the prime that the model does not know.")
 @settings_of(SampleConfig, "Choice of characters", settings.CHOICE)
-@option("Choice of characters", "--seed", type=int, metavar="N", show_default="a new one each time",
-        help="Decides every draw; the same seed and options give the same text.")
+@option("Choice of characters", "--seed", type=int, metavar="N", envvar=environment_variable("seed"),
+        show_default="a new one each time", help="Decides every draw; the same seed and options give the same text.")
 @option("Output", "--no-echo-prime", is_flag=True, help="Leave the prime out of the output.")
-@option("Output", "--threads", type=click.IntRange(min=1), metavar="N", show_default="all there are",
-        help="CPU threads.")
+@threads_option("Output")
 @option("Output", "--json", "as_json", is_flag=True, help="Print an object for each sample, one a line.")
 @click.pass_context
 def command(context: click.Context, checkpoint: str | None, prime: str | None, prime_file: str | None, on_unknown: str,
@@ -45,6 +48,7 @@ def command(context: click.Context, checkpoint: str | None, prime: str | None, p
 
     CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/. In a file or pipe,
     samples are set apart by a line of 15 dashes; what programs read is better written with --json.
+    Options may also come from a file (--config) or the environment: CHARRNN_LENGTH=500 is --length 500.
     """
     if prime is not None and prime_file is not None:
         raise click.UsageError("--prime and --prime-file exclude each other", context)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli import settings, signals
+from charrnn.cli.config_file import config_option
 from charrnn.cli.options import Command, configured, option, settings_of
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.config import option as spelled
@@ -25,22 +26,26 @@ charrnn train src/ --glob '*.py' --num-layers 3 --hidden-size 512
 zcat logs.gz | charrnn train - --bytes
 charrnn train novel.txt --preset min-char-rnn --max-steps 10000
 charrnn train novel.txt --resume --out checkpoints/novel --epochs 20
-charrnn train novel.txt --dry-run
+charrnn train novel.txt --config large.toml --seed 2
+CHARRNN_THREADS=2 charrnn train novel.txt --dry-run
 """
 
 
 @click.command("train", cls=Command, examples=EXAMPLES)
-@click.argument("corpus", nargs=-1, metavar="[CORPUS]...")
+@click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
+@config_option("Settings")
 @option("Text", "--glob", metavar="PATTERN", help="Which files of a folder to read, such as '*.py'.")
 @settings_of(TextConfig, "Text", settings.TEXT)
 @settings_of(TrainConfig, "Text", settings.HELD_OUT)
 @settings_of(ModelConfig, "Model", settings.MODEL)
 @option("Model", "--preset", type=click.Choice(list(PRESETS)),
         help="Start from these settings; options given by hand win over them.")
-@option("Model", "--init-from", metavar="CHECKPOINT", help="Start from the weights of this checkpoint.")
+@option("Model", "--init-from", type=click.Path(), metavar="CHECKPOINT",
+        help="Start from the weights of this checkpoint.")
 @settings_of(TrainConfig, "Optimization", settings.OPTIMIZATION)
 @settings_of(TrainConfig, "Length", settings.LENGTH)
-@option("Run", "--out", metavar="DIR", help="The run folder.", show_default="checkpoints/NAME, after the text")
+@option("Run", "--out", type=click.Path(), metavar="DIR", help="The run folder.",
+        show_default="checkpoints/NAME, after the text")
 @option("Run", "--resume", is_flag=True, help="Go on with the run in --out, exactly where it stopped.")
 @option("Run", "--overwrite", is_flag=True, help="Replace the run that is in --out.")
 @settings_of(TrainConfig, "Run", settings.INTERVALS)
@@ -56,7 +61,8 @@ def command(context: click.Context, corpus: tuple[str, ...], glob: str | None, p
 
     CORPUS is one or more text files (plain or gzip) or folders, which are read recursively, or - for standard input;
     without it, a built-in text is learned. The model goes into a run folder, from which `charrnn sample` reads it.
-    Ctrl-C saves the run and ends it; SIGUSR1 saves it and goes on.
+    Ctrl-C saves the run and ends it; SIGUSR1 saves it and goes on. Options may
+    also come from a file (--config) or the environment: CHARRNN_HIDDEN_SIZE=512 is --hidden-size 512.
     """
     _refuse_contradictions(context)
     from charrnn.console.reports import Run, report_for
