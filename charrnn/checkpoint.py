@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ FORMAT_VERSION = 1
 #: What the names of all tensors start with that are not weights.
 TRAINING_STATE = "train."
 
-_MAX_EVENTS = 10_000  # of the history; about 2 MB of the header
+_MAX_EVENTS = 2_000  # of the history; about 0.5 MB of the header
 _BLOCK = 2**20
 _BEFORE_CHECKSUM = rb'{"__metadata__":{"charrnn":"{\"checksum\":\"'
 _CHECKSUM = slice(8 + len(_BEFORE_CHECKSUM), 8 + len(_BEFORE_CHECKSUM) + 64)
@@ -130,6 +131,19 @@ def decode_checkpoint(data: bytes, *, training_state: bool = True) -> Checkpoint
         return _read(io.BytesIO(data), training_state)
 
 
+def thinned(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return at most `_MAX_EVENTS` events: of a longer history, steps further apart, and if need be only the newest."""
+    steps = [event["step"] for event in history if _is_step(event)] if len(history) > _MAX_EVENTS else []
+    if steps:
+        gap, before, kept = (steps[-1] - steps[0]) / (_MAX_EVENTS // 2), -math.inf, []
+        for event in history:
+            if not _is_step(event) or event["step"] >= before + gap:
+                before = event["step"] if _is_step(event) else before
+                kept.append(event)
+        history = kept
+    return history[-_MAX_EVENTS:]
+
+
 @contextlib.contextmanager
 def _named(path: str | os.PathLike[str], problem: str) -> Iterator[None]:
     """Give an error the name of the file that it is about."""
@@ -180,7 +194,7 @@ def _encode(checkpoint: Checkpoint) -> bytes:
         "train": checkpoint.train.to_json(),
         "vocabulary": checkpoint.vocabulary.to_json(),
         "progress": checkpoint.progress,
-        "history": strict_json.finite(_thinned(checkpoint.history)),
+        "history": strict_json.finite(thinned(checkpoint.history)),
         "corpus": checkpoint.corpus,
     }
     try:
@@ -193,11 +207,8 @@ def _encode(checkpoint: Checkpoint) -> bytes:
     return bytes(data)
 
 
-def _thinned(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return at most `_MAX_EVENTS` events, the newest among them: of a longer history every second, fourth, ..."""
-    while len(history) > _MAX_EVENTS:
-        history = history[1 - len(history) % 2::2]
-    return history
+def _is_step(event: dict[str, Any]) -> bool:
+    return event.get("event") == "step" and type(event.get("step")) is int
 
 
 def _read(file: BinaryIO, training_state: bool) -> Checkpoint:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,7 +26,23 @@ DEFAULT_LR = {"adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd
 #: How many passes over the training text a run makes when neither epochs, steps nor time are given.
 DEFAULT_EPOCHS = 10.0
 
+#: Seconds between saves when `--save-every` does not say.
+DEFAULT_SAVE_SECONDS = 600.0
+
 _Config = TypeVar("_Config", bound="_Checked")
+
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_DURATION = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
+_SECONDS = (3600, 60, 1, 1)  # of the form's groups
+
+
+def seconds_in(duration: str) -> float | None:
+    """Return the seconds in a time that is written 90, 90s, 15m, 2h or 1h30m; None if it is written otherwise."""
+    text = duration.strip().lower()
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
+        return None
+    return sum(float(number) * unit for number, unit in zip(match.groups(), _SECONDS) if number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +152,8 @@ class TrainConfig(_Checked):
     weight_decay : decoupled in AdamW, added to the gradient in the other optimizers; never applied to biases.
     epochs, max_steps, max_time : when to stop, whichever comes first; max_time in seconds.
     val_fraction, test_fraction, split : how much of the text is held out, and from where.
-    eval_every, save_every, sample_every : steps between evaluations, saves and samples (None: about 20 in a run).
+    eval_every, sample_every : steps between evaluations and samples (None: about 20 in a run).
+    save_every : steps between saves, or a time such as "10m" (None: `DEFAULT_SAVE_SECONDS`); evaluations save as well.
     patience : evaluations without a better loss after which training stops (None: never).
     seed : decides the initial weights and the dropout.
     threads : CPU threads (None: all that the process may use); never changes a result.
@@ -161,7 +179,7 @@ class TrainConfig(_Checked):
     test_fraction: float = 0.0
     split: str = "tail"
     eval_every: int | None = None
-    save_every: int | None = None
+    save_every: int | str | None = None
     sample_every: int | None = None
     patience: int | None = None
     seed: int = 0
@@ -185,9 +203,15 @@ class TrainConfig(_Checked):
         for name in ("epochs", "max_time"):
             if getattr(self, name) is not None:
                 self._real(name, 0, open_low=True)
-        for name in ("max_steps", "eval_every", "save_every", "sample_every", "patience", "threads"):
+        for name in ("max_steps", "eval_every", "sample_every", "patience", "threads"):
             if getattr(self, name) is not None:
                 self._whole(name, 1)
+        if isinstance(self.save_every, str):
+            if not 0 < self.save_seconds < math.inf:
+                raise ConfigError("--save-every must be a number of steps, or a time above 0 such as 90s, 10m or 1h, "
+                                  f"not {self.save_every!r}")
+        elif self.save_every is not None:
+            self._whole("save_every", 1)
         self._real("val_fraction", 0, 1, open_high=True)
         self._real("test_fraction", 0, 1, open_high=True)
         if self.val_fraction + self.test_fraction >= 1:
@@ -201,6 +225,13 @@ class TrainConfig(_Checked):
     def peak_lr(self) -> float:
         """The highest learning rate of the run: `lr`, or the optimizer's own default."""
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def save_seconds(self) -> float:
+        """Seconds between saves, infinite where steps are counted instead."""
+        if self.save_every is None:
+            return DEFAULT_SAVE_SECONDS
+        return (seconds_in(self.save_every) or 0.0) if isinstance(self.save_every, str) else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)

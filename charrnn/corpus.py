@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import TextConfig
 from charrnn.decoding import is_text, read_texts
-from charrnn.errors import CorpusError, UnknownCharacterError
+from charrnn.errors import ConfigError, CorpusError, UnknownCharacterError
 from charrnn.sources import BLOCK_SIZE, Notices, Source, find_sources
 from charrnn.vocabulary import SURROGATES, Vocabulary, id_dtype
 
@@ -42,6 +42,7 @@ class Corpus:
     vocabulary : the characters that the ids stand for.
     text_config : how bytes became characters.
     sources : names of what was read, in order, safe to print.
+    paths, glob : what they were found by, as `read_corpus` was given it.
     notices : what the user should know about the text, one line each.
     sha256 : hex digest of the vocabulary and the ids, equal exactly when the decoded text and the vocabulary are.
     """
@@ -52,9 +53,16 @@ class Corpus:
     sources: tuple[str, ...]
     notices: tuple[str, ...]
     sha256: str
+    paths: tuple[str, ...] = ()
+    glob: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is needed to find the text again and to know it, as a dict that `json.dumps` takes."""
+        return {"sha256": self.sha256, "characters": len(self), "sources": list(self.sources),
+                "paths": list(self.paths), "glob": self.glob}
 
 
 class EncodedBlock(NamedTuple):
@@ -107,7 +115,8 @@ def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig
         sha256 = _digest(ids, vocabulary)
     except MemoryError:
         raise _too_large(limit) from None
-    return Corpus(ids, vocabulary, text_config, tuple(source.name for source in sources), notices.lines(), sha256)
+    return Corpus(ids, vocabulary, text_config, tuple(source.name for source in sources), notices.lines(), sha256,
+                  tuple(map(os.fsdecode, paths)), glob)
 
 
 def read_text(paths: Sequence[str | os.PathLike[str]], vocabulary: Vocabulary, text_config: TextConfig, *,
@@ -136,7 +145,7 @@ def load_text(path: str | os.PathLike[str], text_config: TextConfig, *, stdin: B
     notices = Notices()
     pieces: list[Any] = []
     length = 0
-    for source in _readable(find_sources([path], notices, stdin=stdin), text_config, notices):
+    for source in _readable(find_sources([path], notices, stdin=stdin, builtin=False), text_config, notices):
         for piece in source.blocks() if text_config.bytes else read_texts(source, text_config, notices):
             pieces.append(piece)
             length += len(piece)
@@ -144,6 +153,21 @@ def load_text(path: str | os.PathLike[str], text_config: TextConfig, *, stdin: B
                 raise CorpusError(f"{source.name}: has more than the {max_length} characters that can be used here; "
                                   "take a part of it")
     return b"".join(pieces) if text_config.bytes else "".join(pieces)
+
+
+def recorded_text(record: dict[str, Any]) -> tuple[tuple[str, ...], str | None]:
+    """Return the `paths` and the `glob` of a corpus that `Corpus.to_json` has described.
+
+    Raises
+    ------
+    ConfigError : they are not recorded, or were standard input, which cannot be read again.
+    """
+    paths, glob = record.get("paths"), record.get("glob")
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths) or "-" in paths \
+            or not (glob is None or isinstance(glob, str)):
+        raise ConfigError("the text that the run was trained on cannot be found again: name it, or pipe it in once "
+                          "more")
+    return tuple(paths), glob
 
 
 class _Block(NamedTuple):

@@ -77,7 +77,8 @@ def clean_text(text: str, config: TextConfig) -> str:
 def _decode(source: Source, config: TextConfig, notices: Notices, block_size: int) -> Iterator[str]:
     head, blocks = peek(source.blocks(block_size), 4)
     encoding = config.encoding
-    if codecs.lookup(encoding).name == "utf-8":
+    is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    if is_utf8:
         for mark, marked in _BYTE_ORDER_MARKS:
             if head.startswith(mark):
                 encoding = marked
@@ -98,6 +99,10 @@ def _decode(source: Source, config: TextConfig, notices: Notices, block_size: in
             if text.startswith("\ufeff"):
                 text = text[1:]
                 notices.add("its byte order mark is left out", source.name)
+            if is_utf8 and encoding == config.encoding and 4 * block.count(0) > len(block):
+                order = "le" if block[1::2].count(0) > block[::2].count(0) else "be"
+                notices.add(f"a quarter of it or more are NUL bytes, as in UTF-16; --encoding utf-16-{order} would "
+                            "read it as that", source.name)
         if text:
             yield text
 

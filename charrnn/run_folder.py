@@ -63,6 +63,14 @@ class RunFolder:
         """Return the best checkpoint, or else the last, or None."""
         return next((path for path in (self.best, self.last) if path.is_file()), None)
 
+    def last_saved(self) -> Path:
+        """Return the checkpoint to go on from; raise `CheckpointError` where there is none."""
+        if not self.last.exists():
+            what = "ended before it was first saved: start it again with --overwrite" if self.metrics.exists() else \
+                "is not there: leave --resume out to start it"
+            raise CheckpointError(f"the run in {printable(self.path)} {what}")
+        return self.last
+
     def create(self, *, overwrite: bool) -> None:
         """Make the folder, and empty it for a new run.
 
@@ -129,12 +137,12 @@ class RunFolder:
             self._locked = False
             os.close(fd)
 
-    def append_metrics(self, line: dict[str, Any]) -> None:
-        """Append an event to the metrics, NaN and infinity as null; raise `CheckpointError` if that fails.
+    def append_metrics(self, *events: dict[str, Any]) -> None:
+        """Append events to the metrics, NaN and infinity as null; raise `CheckpointError` if that fails.
 
         The file is never left with a part of a line, so a trainer may warn and go on.
         """
-        data = (json.dumps(strict_json.finite(line)) + "\n").encode("ascii")
+        data = "".join(json.dumps(strict_json.finite(event)) + "\n" for event in events).encode("ascii")
         try:
             with self.metrics.open("ab", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size

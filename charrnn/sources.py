@@ -100,7 +100,7 @@ def peek(blocks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
 
 
 def find_sources(paths: Sequence[str | os.PathLike[str]], notices: Notices, *, glob: str | None = None,
-                 stdin: BinaryIO | None = None) -> list[Source]:
+                 stdin: BinaryIO | None = None, builtin: bool = True) -> list[Source]:
     """Return what some paths stand for, in their order.
 
     Parameters
@@ -109,6 +109,7 @@ def find_sources(paths: Sequence[str | os.PathLike[str]], notices: Notices, *, g
         standard input; names of built-in corpora where no such file exists. None at all: the default built-in corpus.
     glob : which files of folders to take: a pattern for the name, or, with a "/" in it, for the path below the folder.
     stdin : the stream that "-" reads; None is the process's own.
+    builtin : whether names of built-in corpora count.
 
     Raises
     ------
@@ -120,6 +121,7 @@ def find_sources(paths: Sequence[str | os.PathLike[str]], notices: Notices, *, g
         raise ConfigError("standard input (-) can be read only once")
     if glob is not None and not any(Path(path).is_dir() for path in named):
         raise ConfigError("--glob chooses among the files of a folder: name a folder, or leave it out")
+    seen: set[object] = set()
     sources: list[Source] = []
     for path in named:
         name = printable(path)
@@ -128,11 +130,20 @@ def find_sources(paths: Sequence[str | os.PathLike[str]], notices: Notices, *, g
         if path == "-":
             sources.append(Source("standard input", functools.partial(_read_stdin, stdin)))
             continue
+        status: os.stat_result | None
         try:
             status = Path(path).stat()
         except (OSError, ValueError) as error:
-            if path not in BUILTIN or not isinstance(error, FileNotFoundError):
-                raise _unreadable(name, error) from None
+            missing = isinstance(error, FileNotFoundError) and builtin
+            if path not in BUILTIN or not missing:
+                hint = f"; the built-in corpora are {', '.join(BUILTIN)}" if missing else ""
+                raise _unreadable(name, error, hint) from None
+            status = None
+        key: object = (status.st_dev, status.st_ino) if status else path
+        if key in seen:
+            notices.add("named more than once, and read as often", name)
+        seen.add(key)
+        if status is None:
             sources.append(Source(f"{path} (built-in)", functools.partial(_read_builtin, path), builtin=True))
             continue
         if stat.S_ISDIR(status.st_mode):
@@ -282,9 +293,8 @@ def _changed(name: str) -> CorpusError:
     return CorpusError(f"{name}: the file changed while it was read; wait until nothing writes to it, or use a copy")
 
 
-def _unreadable(name: str, error: Exception) -> CorpusError:
+def _unreadable(name: str, error: Exception, hint: str = "") -> CorpusError:
     if not isinstance(error, OSError):
         return CorpusError(f"{name}: cannot be read: {printable(str(error))}")
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-    hint = f"; the built-in corpora are {', '.join(BUILTIN)}" if error.errno == errno.ENOENT else ""
     return CorpusError(f"{name}: cannot be read: {printable(reason)}{hint}")

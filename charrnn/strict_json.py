@@ -6,9 +6,10 @@ import json
 import math
 from typing import Any
 
-# Far above what charrnn writes, and low enough that Python's objects for a text of 16 MB stay below 200 MB.
+# Far above what charrnn writes, and low enough that a process that parses a text of 16 MB stays below 200 MB.
 _MAX_CONTAINERS = 200_000  # { and [
-_MAX_PAIRS = 400_000  # :
+_MAX_PAIRS = 200_000  # :
+_MAX_QUOTES = 1_000_000
 _MAX_ITEMS = 1_300_000  # commas; a vocabulary of every code point has 1,114,112
 _MAX_DIGITS = 64
 
@@ -32,7 +33,7 @@ def finite(value: Any) -> Any:
 def parse(text: str) -> Any:
     """Return the value of a JSON text; anything doubtful or oversized raises `ValueError`, which says what."""
     if (text.count("{") + text.count("[") > _MAX_CONTAINERS or text.count(":") > _MAX_PAIRS
-            or text.count(",") > _MAX_ITEMS):
+            or text.count('"') > _MAX_QUOTES or text.count(",") > _MAX_ITEMS):
         raise ValueError("JSON with more entries than any model needs")
     try:
         return json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_real,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoint import TRAINING_STATE, Checkpoint, load_checkpoint, save_checkpoint
+from charrnn.checkpoint import TRAINING_STATE, Checkpoint, load_checkpoint, save_checkpoint, thinned
 from charrnn.config import DEFAULT_EPOCHS, ModelConfig, SampleConfig, TrainConfig
 from charrnn.corpus import Corpus
 from charrnn.errors import CheckpointError, ConfigError, TrainingError
@@ -45,6 +45,7 @@ from charrnn.network import (
 )
 from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.run_folder import RunFolder
+from charrnn.storage import printable
 from charrnn.streams import split_text, window
 from charrnn.threads import available_threads, physical_memory
 
@@ -60,6 +61,20 @@ REPORT_SECONDS = 0.5
 
 #: Characters of the samples that show how the model is getting on.
 SAMPLE_LENGTH = 200
+
+_FINISHED = {
+    "epochs": "all epochs are done; go on with a larger --epochs",
+    "max_steps": "all steps are done; go on with a larger --max-steps",
+    "max_time": "the time is up; go on with a longer --max-time",
+    "patience": "the validation loss had stopped falling; go on with a larger --patience",
+}
+
+
+def changed_text(run: RunFolder) -> CheckpointError:
+    """Return the refusal to resume a run on a text that is not the one it was trained on."""
+    folder = printable(run.path)
+    return CheckpointError(f"the text is not the one that the run in {folder} was trained on: give that text, or start "
+                           f"a new run on this one, with --init-from {folder} if it has the same characters")
 
 
 @dataclass
@@ -98,10 +113,12 @@ class Trainer:
 
     def __init__(self, corpus: Corpus, model: ModelConfig, config: TrainConfig, run: RunFolder, *,
                  init_from: Checkpoint | None = None, resume: bool = False) -> None:
-        self.corpus, self.model, self.config, self.run_folder = corpus, model, config, run
-        self._split = split_text(corpus.ids, config)
         self._precision = "f32" if config.precision == "auto" else config.precision
         check_precision(self._precision)
+        # What was chosen is stored, so that a run goes on with it wherever and by whatever version it is resumed.
+        config = config.replace(lr=config.peak_lr, precision=self._precision)
+        self.corpus, self.model, self.config, self.run_folder = corpus, model, config, run
+        self._split = split_text(corpus.ids, config)
         self._threads = useful_threads(model, self._split.batch_size, self._split.seq_len,
                                        config.threads or available_threads())
         self._start = load_checkpoint(run.last, training_state=True) if resume else init_from
@@ -121,8 +138,7 @@ class Trainer:
             test_characters=self._split.test.size, vocab_size=model.vocab_size, parameters=parameter_count(model),
             steps=self._step_limit, threads=self._threads, memory=memory, split=config.split,
             estimated_seconds=self._estimated_seconds(),
-            config=model.to_json() | config.to_json() | corpus.text_config.to_json() | {
-                "lr": config.peak_lr, "precision": self._precision})
+            config=model.to_json() | config.to_json() | corpus.text_config.to_json())
         self._stop = self._save = False
 
     def stop(self) -> None:
@@ -142,19 +158,26 @@ class Trainer:
         TrainingError : the loss is no longer a number.
         """
         self._begin = time.monotonic()
+        first_step, unwritten = self._progress.step, []
         with self.run_folder.lock():
             if self._resume:
                 self.run_folder.truncate_metrics(self._progress.step)
             for event in self._events():
                 if not isinstance(event, SampleEvent):
-                    self._history.append(event.to_json())
+                    unwritten.append(event.to_json())
+                    self._history = thinned([*self._history, event.to_json()])
+                # A run that is stopped before its first step leaves no trace, so the same command starts it again.
+                if self._progress.step > first_step or isinstance(event, DoneEvent):
                     try:
-                        self.run_folder.append_metrics(event.to_json())
+                        self.run_folder.append_metrics(*unwritten)
                     except CheckpointError as error:
                         yield WarningEvent(message=str(error))
+                    unwritten = []
                 yield event
 
     def _check_start(self, start: Checkpoint) -> None:
+        if self._resume and start.corpus.get("sha256") != self.corpus.sha256:
+            raise changed_text(self.run_folder)
         shape = ("vocab_size", "cell", "hidden_size", "num_layers", "embedding_size")
         if any(getattr(start.model, name) != getattr(self.model, name) for name in shape):
             raise ConfigError("the model's shape differs from that of the checkpoint to start from: leave out --cell, "
@@ -162,9 +185,6 @@ class Trainer:
         if start.vocabulary != self.corpus.vocabulary:
             raise ConfigError("the text's vocabulary differs from that of the checkpoint to start from: "
                               "train a new model on this text")
-        if self._resume and start.corpus.get("sha256") != self.corpus.sha256:
-            raise CheckpointError("the corpus is not the one this run was trained on: give the same text, or start a "
-                                  "new run from its weights with --init-from")
 
     def _limits(self) -> tuple[int | None, str]:
         """Return the number of steps after which the run ends and why, or None where only time ends it."""
@@ -204,6 +224,12 @@ class Trainer:
 
     def _events(self) -> Iterator[Event]:
         yield self.plan
+        self._reserve = 0.0
+        reason = self._over()
+        if reason and self._resume:
+            yield WarningEvent(message=f"nothing is left to train: {_FINISHED[reason]}")
+            yield self._done(reason)
+            return
         split = self._split
         if (split.batch_size, split.seq_len) != (self.config.batch_size, self.config.seq_len):
             yield WarningEvent(message=f"the text is short: training with {split.batch_size} streams and windows of "
@@ -212,16 +238,17 @@ class Trainer:
         compiling = not is_compiled(task)
         if compiling:
             yield CompileEvent(seconds=None)
-        self._set_up()
         started = time.monotonic()
-        first, self._reserve, self._eval_at, self._reported = True, 0.0, 0.0, time.monotonic()
-        self._evaluated = self._progress.step
+        self._set_up()
+        first, self._eval_at, self._reported = True, 0.0, time.monotonic()
+        self._evaluated, self._saved_at = self._progress.step, self._elapsed()
         self._last_seconds, self._last_characters, self._compiling = self._elapsed(), self._progress.characters, 0.0
         reason = self._over()
         while not reason:
             lr = learning_rate(self.config, self._share_done())
             norm = self._step(lr)
             if first and compiling:
+                self._sample()  # compiles what evaluates and writes
                 mark_compiled(task)
                 self._compiling = time.monotonic() - started
                 self._eval_at = self._elapsed()
@@ -234,7 +261,7 @@ class Trainer:
             if evaluate:
                 yield from self._evaluate()
                 reason = reason or self._over()
-            elif self._save or self._due(self.config.save_every):
+            elif self._save or self._save_due():
                 yield from self._save_last()
             if self._due(self.config.sample_every):
                 yield self._sample()
@@ -244,10 +271,12 @@ class Trainer:
             yield from self._save_last()
         if not split.val.size:
             yield from self._checkpoint("best")
-        seconds = self._elapsed()
-        yield DoneEvent(reason=reason, step=self._progress.step, best_val_loss=self._progress.best_val_loss,
-                        seconds=seconds, chars_per_second=self._progress.characters / max(seconds, 1e-9),
-                        path=str(self.run_folder.path))
+        yield self._done(reason)
+
+    def _done(self, reason: str) -> DoneEvent:
+        progress, seconds = self._progress, self._elapsed()
+        return DoneEvent(reason=reason, step=progress.step, best_val_loss=progress.best_val_loss, seconds=seconds,
+                         chars_per_second=progress.characters / max(seconds, 1e-9), path=str(self.run_folder.path))
 
     def _set_up(self) -> None:
         start, split = self._start, self._split
@@ -323,6 +352,11 @@ class Trainer:
     def _due(self, every: int | None) -> bool:
         return every is not None and self._progress.step % every == 0
 
+    def _save_due(self) -> bool:
+        every = self.config.save_every
+        return self._due(every) if isinstance(every, int) else \
+            self._elapsed() >= self._saved_at + self.config.save_seconds
+
     def _evaluation_due(self) -> bool:
         if not self._split.val.size:
             return False
@@ -387,7 +421,7 @@ class Trainer:
 
     def _save_last(self) -> Iterator[Event]:
         self._save = False
-        self._saved = self._progress.step
+        self._saved, self._saved_at = self._progress.step, self._elapsed()
         yield from self._checkpoint("last")
 
     def _checkpoint(self, kind: str) -> Iterator[Event]:
@@ -400,8 +434,7 @@ class Trainer:
                 for key, value in layout.to_named(getattr(self._optimizer, name)).items():
                     state[f"{TRAINING_STATE}{name}.{key}"] = value
             state[f"{TRAINING_STATE}states"] = self._network.states[..., :self.model.hidden_size].copy()
-        corpus = {"sha256": self.corpus.sha256, "characters": len(self.corpus), "sources": list(self.corpus.sources),
-                  "most_frequent": self._start_id()}
+        corpus = self.corpus.to_json() | {"most_frequent": self._start_id()}
         try:
             save_checkpoint(path, Checkpoint(
                 model=self.model, vocabulary=self.corpus.vocabulary, text=self.corpus.text_config, train=self.config,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.cli import evaluate, info, sample, train
-from charrnn.cli.options import DURATION, Command
+from charrnn.cli.options import DURATION, INTERVAL, Command
 from charrnn.config import ModelConfig, SampleConfig, TextConfig, TrainConfig, option
 from charrnn.presets import PRESETS
 
@@ -86,3 +86,15 @@ def test_any_text_is_a_duration_or_a_clear_error(text: str) -> None:
         assert DURATION.convert(text, None, None) >= 0
     except click.BadParameter as error:
         assert "is no time" in error.message
+
+
+@pytest.mark.parametrize(("text", "value"), [("500", 500), ("1", 1), ("-3", -3), (" 10m ", "10m"),
+                                             ("1h30m", "1h30m"), ("2.5s", "2.5s")])
+def test_intervals_are_steps_or_times(text: str, value: int | str) -> None:
+    assert INTERVAL.convert(text, None, None) == value
+
+
+@pytest.mark.parametrize("text", ["", "x", "10 m", "1.5", "nan", "inf", "9" * 5000, "m", "1m30"])
+def test_what_is_no_interval(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="neither a number of steps"):
+        INTERVAL.convert(text, None, None)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs PO
 def test_a_signal_stops_the_run_and_decides_the_exit_code(number: str, code: int) -> None:
     calls: list[str] = []
     with handled(stop=lambda: calls.append("stop"), save=lambda: calls.append("save"),
-                 stopping=lambda: calls.append("stopping"), abandon=lambda: calls.append("abandon")) as stop:
+                 stopping=lambda: calls.append("stopping"), abandon=lambda early: calls.append("abandon")) as stop:
         assert stop.exit_code == 0
         os.kill(os.getpid(), getattr(signal, number))
         assert calls == ["stop", "stopping"]
@@ -33,14 +33,14 @@ def test_a_signal_stops_the_run_and_decides_the_exit_code(number: str, code: int
 def test_sigusr1_saves_and_goes_on() -> None:
     calls: list[str] = []
     with handled(stop=lambda: calls.append("stop"), save=lambda: calls.append("save"),
-                 stopping=lambda: None, abandon=lambda: None) as stop:
+                 stopping=lambda: None, abandon=lambda early: None) as stop:
         os.kill(os.getpid(), signal.SIGUSR1)
     assert (calls, stop.exit_code) == (["save"], 0)
 
 
 def test_the_old_handlers_come_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)]
-    with handled(stop=lambda: None, save=lambda: None, stopping=lambda: None, abandon=lambda: None):
+    with handled(stop=lambda: None, save=lambda: None, stopping=lambda: None, abandon=lambda early: None):
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)] == before
 
@@ -48,7 +48,7 @@ def test_the_old_handlers_come_back() -> None:
 def test_nohup_is_respected() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with handled(stop=lambda: None, save=lambda: None, stopping=lambda: None, abandon=lambda: None) as stop:
+        with handled(stop=lambda: None, save=lambda: None, stopping=lambda: None, abandon=lambda early: None) as stop:
             os.kill(os.getpid(), signal.SIGHUP)
         assert stop.signal is None
     finally:
@@ -60,11 +60,27 @@ def test_a_second_interrupt_quits_at_once() -> None:
 import os, signal, sys
 from charrnn.cli.signals import handled
 with handled(stop=lambda: print("stop"), save=print, stopping=lambda: None,
-             abandon=lambda: print("abandon", flush=True)):
+             abandon=lambda early: print(early, flush=True)):
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGINT)
     print("still here", flush=True)
 """
     done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60,
                           check=False)
-    assert (done.returncode, done.stdout.split(), done.stderr) == (130, ["stop", "abandon"], "")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (130, ["stop", "False"], "")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+def test_where_there_is_nothing_to_save_a_signal_quits_at_once(number: str, code: int) -> None:
+    script = f"""
+import os, signal
+from charrnn.cli.signals import handled
+with handled(stop=lambda: print("stop"), save=print, stopping=lambda: print("stopping"),
+             abandon=lambda early: print(early, flush=True)) as stop:
+    stop.at_once = True
+    os.kill(os.getpid(), signal.{number})
+    print("still here", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (code, ["True"], "")

@@ -135,14 +135,64 @@ def test_a_run_is_resumed_with_its_settings(corpus: Path, capsys: pytest.Capture
     assert (description.progress["step"], description.train.lr, description.model.hidden_size) == (7, 0.01, 8)
 
 
-def test_resuming_without_the_text_says_which_it_was(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "--out", str(trained), "--resume", "--max-steps", "20"]) == 2
-    assert "fox.txt" in capsys.readouterr().err
+def test_resuming_finds_the_text_itself(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus.parent / "texts").mkdir()
+    for name in ("a.txt", "b.txt", "c.py"):
+        (corpus.parent / "texts" / name).write_text(TEXT)
+    words = ["train", "fox.txt", "texts", "--glob", "*.txt", "--out", "run", "--max-steps", "2", "--quiet", *SMALL]
+    assert main(words) == 0
+    again = ["train", "--out", "run", "--resume", "--max-steps", "3", "--quiet"]
+    assert main(again) == 0
+    assert read_description(corpus.parent / "run" / "last.safetensors").progress["step"] == 3
+    (corpus.parent / "texts" / "b.txt").write_text(TEXT.replace("fox", "cat"))
+    assert main(again) == 1
+    assert "the text is not the one that the run in run was trained on: give that text" in capsys.readouterr().err
+    (corpus.parent / "fox.txt").rename("gone.txt")
+    assert main(again) == 1
+    assert capsys.readouterr().err.startswith("error: fox.txt: cannot be read: there is no such file")
+
+
+def test_resuming_needs_a_piped_text_again(corpus: Path) -> None:
+    script = ("charrnn train - --out run --max-steps 2 --quiet --hidden-size 8 --num-layers 1 < fox.txt;"
+              "charrnn train --out run --resume --max-steps 3 --quiet; echo $?;"
+              "charrnn train - --out run --resume --max-steps 3 --quiet < fox.txt; echo $?")
+    done = charrnn_in_shell(script, corpus.parent)
+    assert done.stdout.split() == ["2", "0"]
+    assert "cannot be found again: name it, or pipe it in once more" in done.stderr
+
+
+def test_resuming_refuses_a_text_with_other_characters(trained: Path, corpus: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    corpus.write_text(TEXT + "äöü")
+    assert main(["train", str(corpus), "--out", str(trained), "--resume", "--max-steps", "20"]) == 1
+    message = capsys.readouterr().err
+    assert "the text is not the one" in message and "--init-from" in message and message.count("\n") == 1
+
+
+def test_resuming_a_finished_run_says_that_nothing_is_left(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "fox.txt", "--out", "run", "--max-steps", "2", "--quiet", *SMALL]) == 0
+    before = (corpus.parent / "run" / "last.safetensors").read_bytes()
+    assert main(["train", "--out", "run", "--resume", "--quiet"]) == 0
+    assert capsys.readouterr().err == ("warning: nothing is left to train: all steps are done; go on with a larger "
+                                       "--max-steps\n")
+    assert (corpus.parent / "run" / "last.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(("left", "words"), [([], "leave --resume out"), (["metrics.jsonl"], "--overwrite")])
+def test_resuming_what_was_never_saved(left: list[str], words: str, corpus: Path,
+                                       capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus.parent / "run").mkdir()
+    for name in left:
+        (corpus.parent / "run" / name).write_text('{"event": "plan"}\n')
+    assert main(["train", "fox.txt", "--out", "run", "--resume"]) == 1
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+    assert main(["train", "fox.txt", "--out", "run", "--max-steps", "1", "--overwrite", "--quiet", *SMALL]) == 0
 
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--hidden-size", "16"], "--hidden-size 16 contradicts the run that is resumed: --hidden-size 8; leave it out"),
-    (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: no --lr;"),
+    (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: --lr 0.005;"),
     (["--bytes"], "--bytes contradicts the run that is resumed: --no-bytes;"),
     (["--preset", "min-char-rnn"], "leave out --preset"), (["--overwrite"], "leave out --overwrite"),
     (["--init-from", "run"], "leave out --init-from"),
@@ -154,7 +204,8 @@ def test_resuming_refuses_other_settings(words: list[str], message: str, trained
 
 
 def test_resuming_takes_the_same_setting_given_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = _plan(capsys, str(trained.parent / "fox.txt"), "--out", str(trained), "--resume", "--hidden-size", "8")
+    plan = _plan(capsys, str(trained.parent / "fox.txt"), "--out", str(trained), "--resume", "--hidden-size", "8",
+                 "--lr", "0.005")
     assert plan["steps"] == 12
 
 
@@ -228,8 +279,7 @@ def test_a_closed_pipe_stops_the_run_saved(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(sys, "stdout", Closed())
     trainer = _Trainer()
-    with pytest.raises(BrokenPipeError):
-        _follow(trainer, Listening(RUN), as_json=True)
+    assert _follow(trainer, Listening(RUN), as_json=True) == 141
     assert shown == ["plan", "step", "sample", "checkpoint", "done"]
 
 
@@ -279,3 +329,29 @@ def test_on_a_terminal_there_is_one_live_display(corpus: Path) -> None:
     assert shown.count("1 × 8 LSTM") == 1
     assert "\x1b[?25l" in shown and shown.rstrip().endswith("charrnn sample run")
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_a_pipe_that_is_closed_ends_the_run_saved_and_not_as_if_it_were_done(corpus: Path) -> None:
+    script = (f"charrnn train fox.txt --out run --max-time 120 --json {' '.join(SMALL)} | head -n 1; "
+              "echo ${PIPESTATUS[0]}; charrnn train --out run --resume --dry-run > plan; echo $?")
+    done = charrnn_in_shell(script, corpus.parent)
+    plan, *codes = done.stdout.splitlines()
+    assert json.loads(plan)["event"] == "plan" and codes == ["141", "0"]
+    assert "to go on: charrnn train fox.txt --resume --out run\n" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_compiling_stops_at_once(number: int, code: int, corpus: Path) -> None:
+    words = [sys.executable, "-m", "charrnn", "train", "fox.txt", "--out", "run", "--json", *SMALL]
+    empty = environment(CHARRNN_CACHE=str(corpus.parent / "cache"))
+    process = subprocess.Popen(words, env=empty, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    for line in process.stdout:
+        if json.loads(line)["event"] == "compile":
+            break
+    process.send_signal(number)
+    rest, messages = process.communicate(timeout=60)
+    assert (process.returncode, rest) == (code, "")
+    assert messages.endswith("stopped before the first step; nothing was lost\n")
+    assert [path.name for path in (corpus.parent / "run").iterdir()] == [".charrnn.lock"]

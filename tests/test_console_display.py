@@ -102,9 +102,11 @@ def test_the_plan_comes_first_and_the_display_ends_with_the_run() -> None:
     assert file.getvalue().rindex("\x1b[?25h") > file.getvalue().rindex("\x1b[?25l")
 
 
-def test_abandoning_shows_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("early", "words"), [(True, b"nothing was lost"), (False, b"without saving")])
+def test_abandoning_shows_the_cursor(early: bool, words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as read:
         monkeypatch.setattr(sys, "stderr", stream)
-        Display(RUN, Console(file=io.StringIO())).abandon()
-        assert read.read1(100) == b"\x1b[?25h\n"
+        Display(RUN, Console(file=io.StringIO())).abandon(early)
+        shown = read.read1(100)
+        assert shown.startswith(b"\x1b[?25h\n") and words in shown and shown.count(b"\n") == 2

@@ -193,3 +193,11 @@ def test_primes_are_cleaned_like_the_corpus() -> None:
     assert clean_text("e\u0301\r\n", TextConfig(normalize="nfc")) == "é\n"
     assert clean_text("e\u0301\r\n", TextConfig(bytes=True)) == "e\u0301\r\n"
     assert clean_text("", TextConfig()) == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_byte_order_mark_is_noticed(encoding: str) -> None:
+    data = "Plain text in another encoding.\n".encode(encoding) * 4
+    assert any(f"--encoding {encoding} would" in line for line in read(data)[1])
+    assert read(data, encoding=encoding) == ("Plain text in another encoding.\n" * 4, ())
+    assert read(b"a text with one NUL: \0\n")[1] == ()

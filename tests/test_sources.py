@@ -75,6 +75,26 @@ def test_no_path_is_the_default_corpus() -> None:
     assert b"".join(source.blocks(1000)).decode() == "".join(read_builtin("python-docs"))
 
 
+def test_what_is_named_twice_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        Path(name).write_bytes(b"text")
+    words = "named more than once, and read as often"
+    for named, lines in ((["a.txt", "b.txt"], ()), (["a.txt", "./a.txt"], (f"./a.txt: {words}",)),
+                         (["python-docs"] * 3, (f"python-docs: {words}",))):
+        notices = Notices()
+        assert len(find_sources(named, notices)) == len(named)
+        assert notices.lines() == lines
+
+
+def test_built_in_names_may_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "the built-in corpora are" in refusal("nothing.txt")
+    for name in ("nothing.txt", "python-docs"):
+        with pytest.raises(CorpusError, match=r"there is no such file$"):
+            find_sources([name], Notices(), builtin=False)
+
+
 def test_a_built_in_name_gives_way_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert find("python-source")[0].builtin

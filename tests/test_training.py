@@ -354,13 +354,23 @@ def test_init_from_starts_from_the_weights_alone(tmp_path: Path, every_step: Non
     assert first_step.loss < math.log(len(start.vocabulary)) - 0.5
 
 
+@pytest.mark.parametrize(("save_every", "steps"), [
+    (15, [15, 30, 45, 48]), ("1m", [*range(2, 49, 2), 48]), ("5m", [10, 20, 30, 40, 48]), (None, [20, 40, 48])])
+def test_saves_by_steps_by_time_or_every_ten_minutes(save_every: int | str | None, steps: list[int], tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer(tmp_path / "run", max_steps=48, eval_every=1000, save_every=save_every)
+    monkeypatch.setattr(run, "_elapsed", lambda: 30.0 * run._progress.step)
+    saves = [event.step for event in of(CheckpointEvent, list(run.run())) if event.kind == "last"]
+    assert saves == steps
+
+
 # What is refused
 
 
 def test_a_changed_corpus_is_refused(tmp_path: Path) -> None:
     train(tmp_path / "run", max_steps=2)
     changed = TEXT[:-5] + TEXT[-10:-5]
-    with pytest.raises(CheckpointError, match="corpus is not the one"):
+    with pytest.raises(CheckpointError, match=r"text is not the one that the run in .* was trained on"):
         trainer(tmp_path / "run", changed, max_steps=4, resume=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -33,21 +32,35 @@ class Duration(click.ParamType):
     """A time in seconds, written 90, 90s, 15m, 2h or 1h30m."""
 
     name = "time"
-    _FORM = re.compile(r"(?:{0}h)?(?:{0}m)?(?:{0}s)?|{0}".format(r"([0-9]+(?:\.[0-9]+)?)"))
-    _SECONDS = (3600, 60, 1, 1)  # of the form's groups
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
         if isinstance(value, (int, float)):
             return float(value)
-        text = value.strip().lower()
-        match = self._FORM.fullmatch(text)
-        if not text or match is None:
+        seconds = config.seconds_in(value)
+        if seconds is None:
             self.fail(f"{value!r} is no time; write 90 or 90s (seconds), 15m, 2h or 1h30m", param, ctx)
-        return sum(float(number) * unit for number, unit in zip(match.groups(), self._SECONDS) if number)
+        return seconds
+
+
+class Interval(click.ParamType):
+    """A number of steps, written 500, or a time, written 90s, 15m, 2h or 1h30m."""
+
+    name = "steps or time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return steps as a number, a time as it is written."""
+        text = str(value).strip()
+        if text.isascii() and text.lstrip("+-").isdigit() and len(text) < 20:
+            return int(text)
+        if text[-1:].isdigit() or config.seconds_in(text) is None:
+            self.fail(f"{value!r} is neither a number of steps, such as 500, nor a time, such as 90s, 15m or 1h30m",
+                      param, ctx)
+        return text
 
 
 DURATION = Duration()
+INTERVAL = Interval()
 
 
 class Option(click.Option):

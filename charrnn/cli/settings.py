@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from charrnn.cli.options import DURATION, Setting, is_given
+from charrnn.cli.options import DURATION, INTERVAL, Setting, is_given
 from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TextConfig, TrainConfig, option
 from charrnn.presets import PRESETS
 
@@ -58,7 +58,8 @@ LENGTH = {
 }
 INTERVALS = {
     "eval_every": Setting("Steps between evaluations.", unset="about 20 in a run"),
-    "save_every": Setting("Steps between checkpoints.", unset="about 20 in a run"),
+    "save_every": Setting("Steps between checkpoints, or a time: 90s, 15m, 1h. Each evaluation saves as well.",
+                          unset="10m", type=INTERVAL, metavar="N|TIME"),
     "sample_every": Setting("Steps between samples.", unset="about 20 in a run"),
 }
 MACHINE = {

@@ -17,6 +17,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.at_once = False  # set while there is nothing to save, so that a run need not wait for its end
 
     @property
     def exit_code(self) -> int:
@@ -28,26 +29,29 @@ class Stop:
 
 @contextmanager
 def handled(*, stop: Callable[[], None], save: Callable[[], None], stopping: Callable[[], None],
-            abandon: Callable[[], None]) -> Iterator[Stop]:
+            abandon: Callable[[bool], None]) -> Iterator[Stop]:
     """Answer signals while the context lasts; all that is called must be safe in a signal handler.
 
     Parameters
     ----------
-    stop : ends the run, saved, at the first SIGINT, SIGTERM or SIGHUP.
+    stop : ends the run, saved, at the first SIGINT, SIGTERM or SIGHUP; not called while the end is to be at once.
     save : saves the run, which goes on, at SIGUSR1.
     stopping : tells the person that the run is about to end.
-    abandon : called before the process is ended on the spot, at a SIGINT after any of these.
+    abandon : called before the process is ended on the spot, at a SIGINT after any of these or where it is to be at
+        once; told whether that was the first signal.
     """
     state = Stop()
 
     def on_stop(number: int, frame: FrameType | None) -> None:
-        if state.signal is None:
+        first = state.signal is None
+        if first:
             state.signal = number
+        if first and not state.at_once:
             stop()
             stopping()
-        elif number == signal.SIGINT:
-            abandon()
-            os._exit(_INTERRUPTED)  # checkpoints are replaced whole, so there is nothing to tidy up
+        elif first or number == signal.SIGINT:
+            abandon(first)
+            os._exit(state.exit_code if first else _INTERRUPTED)  # checkpoints are replaced whole: nothing to tidy up
 
     def on_save(number: int, frame: FrameType | None) -> None:
         save()

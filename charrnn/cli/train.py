@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from charrnn.run_folder import RunFolder
     from charrnn.training import Trainer
 
+_UNREAD = 141  # what a shell reports of a program that a closed pipe has ended
+
 EXAMPLES = """
 charrnn train novel.txt --max-time 15m
 charrnn train src/ --glob '*.py' --num-layers 3 --hidden-size 512
@@ -99,14 +101,15 @@ def _trainer(context: click.Context, corpus: tuple[str, ...], glob: str | None, 
     """Return the trainer that the options describe, and the names of its texts."""
     from charrnn.checkpoint import load_checkpoint, read_description
     from charrnn.console.stdio import is_terminal, say
-    from charrnn.corpus import read_corpus
+    from charrnn.corpus import read_corpus, recorded_text
+    from charrnn.errors import UnknownCharacterError
     from charrnn.run_folder import find_checkpoint
-    from charrnn.training import Trainer
+    from charrnn.training import Trainer, changed_text
 
     start = load_checkpoint(find_checkpoint(init_from)) if init_from is not None else None
-    earlier = read_description(folder.last) if resume else start
+    earlier = read_description(folder.last_saved()) if resume else start
     if resume and earlier and not corpus:
-        _refuse_other_text(earlier.corpus.get("sources", []))
+        corpus, glob = recorded_text(earlier.corpus)
     why = "the run that is resumed" if resume else "the checkpoint of --init-from"
     text_config = settings.settled(context, earlier.text, why) if earlier else configured(context, TextConfig)
     train_config = settings.settled(context, earlier.train, why) if resume and earlier else \
@@ -118,20 +121,16 @@ def _trainer(context: click.Context, corpus: tuple[str, ...], glob: str | None, 
 
     if "-" in corpus and is_terminal(sys.stdin):
         say("type or paste the text, and end it with Ctrl-D")
-    text = read_corpus(corpus, text_config, glob=glob, vocabulary=earlier.vocabulary if earlier else None)
+    try:
+        text = read_corpus(corpus, text_config, glob=glob, vocabulary=earlier.vocabulary if earlier else None)
+    except UnknownCharacterError:
+        if not resume:
+            raise
+        raise changed_text(folder) from None
     for notice in text.notices:
         say(notice, "note: ", "36")
     model_config = model_config.replace(vocab_size=len(text.vocabulary))
     return Trainer(text, model_config, train_config, folder, init_from=start, resume=resume), text.sources
-
-
-def _refuse_other_text(sources: list[str]) -> None:
-    """Raise `ConfigError` if a run that is resumed without a text was not trained on the default one."""
-    from charrnn.builtin import DEFAULT_BUILTIN
-    from charrnn.errors import ConfigError
-
-    if sources and sources != [f"{DEFAULT_BUILTIN} (built-in)"]:
-        raise ConfigError(f"--resume needs the text that the run was trained on: give {' '.join(sources)}")
 
 
 def _print_plan(trainer: Trainer, run: Run, as_json: bool) -> None:
@@ -148,7 +147,7 @@ def _print_plan(trainer: Trainer, run: Run, as_json: bool) -> None:
 def _follow(trainer: Trainer, report: Report, as_json: bool) -> int:
     """Train, showing what happens, and return the exit code."""
     from charrnn.console.stdio import OutputError, write
-    from charrnn.events import DoneEvent, SampleEvent
+    from charrnn.events import CompileEvent, DoneEvent, SampleEvent
     from charrnn.strict_json import finite
 
     failure: Exception | None = None
@@ -156,6 +155,7 @@ def _follow(trainer: Trainer, report: Report, as_json: bool) -> int:
     with report, signals.handled(stop=trainer.stop, save=trainer.save, stopping=report.stopping,
                                  abandon=report.abandon) as stop:
         for event in trainer.run():
+            stop.at_once = isinstance(event, CompileEvent) and event.seconds is None
             if as_json and failure is None and not isinstance(event, SampleEvent):  # just what goes to metrics.jsonl
                 try:
                     write(json.dumps(finite(event.to_json())) + "\n", flush=True)
@@ -164,6 +164,8 @@ def _follow(trainer: Trainer, report: Report, as_json: bool) -> int:
                     trainer.stop()
             report.show(event)
             interrupted = isinstance(event, DoneEvent) and event.reason == "interrupted"
+    if isinstance(failure, BrokenPipeError) and interrupted:
+        return _UNREAD
     if failure:
         raise failure
     return stop.exit_code if interrupted else 0

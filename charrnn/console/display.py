@@ -15,6 +15,7 @@ from rich.text import Text
 
 from charrnn.console.plan import plan_rows
 from charrnn.console.reports import (
+    ABANDONED,
     SAMPLE_LINES,
     STOPPING,
     Report,
@@ -87,9 +88,9 @@ class Display(Report):
         """Say in the next redraw that the run is about to stop."""
         self._stopping = True
 
-    def abandon(self) -> None:
-        """Show the cursor, which the display hides."""
-        os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+    def abandon(self, early: bool) -> None:
+        """Show the cursor, which the display hides, and say what becomes of the run."""
+        os.write(sys.stderr.fileno(), b"%b%b\n" % (_SHOW_CURSOR, ABANDONED[early].encode()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self._compiling_since is not None:

@@ -19,6 +19,8 @@ from charrnn.events import CompileEvent, DoneEvent, EvalEvent, Event, PlanEvent,
 from charrnn.storage import printable
 
 STOPPING = "finishing the step and saving (press Ctrl-C again to quit at once)"
+ABANDONED = {True: "stopped before the first step; nothing was lost",
+             False: "stopped without saving; the last checkpoint is as it was"}
 SAMPLE_LINES = 4
 
 _LINE_SECONDS = 15.0  # how often a log hears of a step
@@ -66,8 +68,13 @@ class Report:
     def stopping(self) -> None:
         """Say that the run is about to stop; safe in a signal handler."""
 
-    def abandon(self) -> None:
-        """Leave the terminal as it was found, since the process is about to be ended; safe in a signal handler."""
+    def abandon(self, early: bool) -> None:
+        """Leave the terminal as it was found, since the process is about to be ended; safe in a signal handler.
+
+        Parameters
+        ----------
+        early : the run has not begun, so there is nothing to save; otherwise it is abandoned without saving.
+        """
 
 
 class Lines(Report):
@@ -104,6 +111,10 @@ class Lines(Report):
     def stopping(self) -> None:
         """Say that the run is about to stop."""
         say(STOPPING)
+
+    def abandon(self, early: bool) -> None:
+        """Say what becomes of the run."""
+        say(ABANDONED[early])
 
     def _say(self, line: str) -> None:
         say(line)
