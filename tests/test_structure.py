@@ -35,6 +35,7 @@ LAYERS = (
     ("run_folder",),
     ("sampling", "training"),
     ("language_model",),
+    ("inspection",),
     ("console",),
     ("cli",),
     ("__main__",),

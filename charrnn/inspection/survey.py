@@ -1,0 +1,86 @@
+"""One reading of the text: every unit's signal, how the gates are used, and what the model expected to come next."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.activations import Piece, read
+from charrnn.cells import get_cell
+from charrnn.config import ModelConfig
+from charrnn.inspection.findings import GateUse, Predictions, Signals
+from charrnn.kernels.signals import collect, tally
+from charrnn.threads import Team
+
+#: A gate below the first counts as shut, above the second as open (Karpathy, Johnson and Fei-Fei 2015).
+SHUT, OPEN = 0.1, 0.9
+
+#: The use of the gates is measured in every so many windows of the reading.
+_SAMPLED = 4
+
+_EXPECTED = 5  # most probable next characters that are kept
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a reading leaves: see `charrnn.inspection.findings.Inspection` for the parts."""
+
+    signals: Signals
+    predictions: Predictions
+    gates: dict[str, GateUse]
+
+
+def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, source: str, team: Team,
+           precision: str = "f32") -> Survey:
+    """Read a text (N,) with a model.
+
+    Parameters
+    ----------
+    source : the state or gate whose values are the signals.
+    """
+    cell, layers, hidden = get_cell(config.cell), config.num_layers, config.hidden_size
+    levels = np.zeros((layers, hidden, len(ids)), np.uint16)
+    losses = np.zeros(len(ids), np.float32)
+    expected = np.zeros((len(ids), min(_EXPECTED, config.vocab_size)), ids.dtype)
+    probabilities = np.zeros(expected.shape, np.float32)
+    following = np.append(ids[1:], ids[-1:]).astype(np.int64)
+    counters = {gate: np.zeros((4, layers, hidden)) for gate in cell.gates}
+    counted = 0
+    # Only h is sure to lie between -1 and 1.
+    squash = int(source in cell.states and source != "h")
+
+    for number, piece in enumerate(read(config, weights, ids, threads=team.size, precision=precision)):
+        values = piece.states[source] if source in piece.states else piece.gates[source]
+        count_gates = number % _SAMPLED == 0
+
+        team.run(functools.partial(_collect, piece, values, squash, levels, counters if count_gates else {}))
+        counted += int((len(piece.logits) - piece.skip).sum()) * count_gates
+        logits = piece.logits - piece.logits.max(axis=2, keepdims=True)
+        share = np.exp(logits)
+        total = share.sum(axis=2, keepdims=True)
+        steps = np.arange(len(logits))[:, None]
+        target = following[np.minimum(piece.positions + steps, len(ids) - 1)]
+        chosen = np.argpartition(-logits, expected.shape[1] - 1, axis=2)[..., :expected.shape[1]]
+        chosen = np.take_along_axis(chosen, np.argsort(-np.take_along_axis(logits, chosen, 2), axis=2), 2)
+        piece.store((np.log(total) - np.take_along_axis(logits, target[..., None], 2))[..., 0], losses)
+        piece.store(chosen, expected)
+        piece.store(np.take_along_axis(share, chosen, 2) / total, probabilities)
+
+    gates = {gate: GateUse(shut=(shut / counted).astype(np.float32), open=(wide / counted).astype(np.float32),
+                           mean=(summed / counted).astype(np.float32))
+             for gate, (shut, wide, summed, lowest) in counters.items() if (lowest >= 0).all()}
+    return Survey(Signals(source, levels), Predictions(losses[:-1], expected, probabilities), gates)
+
+
+def _collect(piece: Piece, values: np.ndarray, squash: int, levels: np.ndarray, counters: dict[str, np.ndarray],
+             part: int, parts: int) -> None:
+    """Do share `part` of the units of a window: store their signals (L, H, N), count their gates (4, L, H)."""
+    layers, hidden = levels.shape[:2]
+    first, last = hidden * part // parts, hidden * (part + 1) // parts
+    for layer in range(layers):
+        collect(values[layer], squash, levels[layer], piece.positions, piece.skip, first, last)
+        for gate, counter in counters.items():
+            tally(piece.gates[gate][layer], SHUT, OPEN, *counter[:, layer], piece.skip, first, last)
