@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from charrnn import strict_json
 from charrnn.checkpoint import is_checkpoint
@@ -27,6 +27,10 @@ else:
     import fcntl
 
 ROOT = Path("checkpoints")
+
+#: The runs that come with the package, and the one of them that stands in where there is no other.
+SHIPPED = Path(__file__).with_name("checkpoints")
+DEFAULT_SHIPPED = "python-docs"
 
 _LOCK_BYTE = 2**30  # where Windows locks: beyond the text, which others could not read otherwise
 _LONGEST_NAME = 60
@@ -209,7 +213,9 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
 
     Parameters
     ----------
-    argument : a checkpoint file, or a run folder (its best checkpoint, or else its last), or None (the newest run's).
+    argument : a checkpoint file; or a run folder (its best checkpoint, or else its last); or, where there is no such
+        file, the name of a model that comes with the package; or None (the newest run's, and where there is no run,
+        that of the package).
     root : where runs are kept.
 
     Raises
@@ -218,7 +224,7 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
     """
     try:
         if argument is None:
-            return _newest(root)
+            return _newest(root) or _shipped(DEFAULT_SHIPPED) or _no_model(root)
         path = Path(argument)
         if argument and path.is_dir():
             found = RunFolder(path).checkpoint()
@@ -227,6 +233,9 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
                                       "a checkpoint file or the folder of a run")
             return found
         if not argument or not path.exists():
+            shipped = _shipped(argument)
+            if shipped:
+                return shipped
             hint = f"did you mean {printable(root / argument)}?" if argument and (root / argument).exists() else \
                 "give a checkpoint file or the folder of a run, or train a model first"
             raise CheckpointError(f"{printable(argument) or 'an empty path'} does not exist; {hint}")
@@ -235,8 +244,24 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
         raise storage_error(argument or root, error, "cannot be read") from None
 
 
-def _newest(root: Path) -> Path:
-    """Return the checkpoint of the run that wrote one last."""
+def is_shipped(checkpoint: Path) -> bool:
+    """Tell whether a checkpoint came with the package."""
+    return checkpoint.is_relative_to(SHIPPED)
+
+
+def _shipped(name: str) -> Path | None:
+    """Return the checkpoint that comes with the package under a name, if there is one."""
+    known = name and name == Path(name).name and (SHIPPED / name).is_dir()
+    return RunFolder(SHIPPED / name).checkpoint() if known else None
+
+
+def _no_model(root: Path) -> NoReturn:
+    raise CheckpointError(f"there is no trained model under {printable(root)}; run `charrnn train`, or give a "
+                          "checkpoint file")
+
+
+def _newest(root: Path) -> Path | None:
+    """Return the checkpoint of the run that wrote one last, if there is one."""
     runs: list[tuple[float, str, Path]] = []
     for folder in root.iterdir() if root.is_dir() else ():
         with contextlib.suppress(OSError):  # a run that vanishes meanwhile, or is not ours to read
@@ -245,10 +270,7 @@ def _newest(root: Path) -> Path:
             if found:
                 runs.append((max(path.stat().st_mtime for path in (run.best, run.last) if path.exists()), folder.name,
                              found))
-    if not runs:
-        raise CheckpointError(f"there is no trained model under {printable(root)}; run `charrnn train`, or give a "
-                              "checkpoint file")
-    return max(runs)[2]
+    return max(runs)[2] if runs else None
 
 
 def _corpus_name(source: str) -> str:

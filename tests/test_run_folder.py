@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.checkpoint import Checkpoint, save_checkpoint
+from charrnn import run_folder
+from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CheckpointError
 from charrnn.model import parameter_shapes
-from charrnn.run_folder import RunFolder, default_run_folder, find_checkpoint
+from charrnn.run_folder import SHIPPED, RunFolder, default_run_folder, find_checkpoint, is_shipped
 from charrnn.vocabulary import Vocabulary
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system")
@@ -313,8 +314,23 @@ class TestFindCheckpoint:
     @pytest.mark.parametrize("exists", [True, False])
     def test_no_run_at_all(self, tmp_path: Path, exists: bool) -> None:
         root = tmp_path if exists else tmp_path / "gone"
+        assert find_checkpoint(None, root) == SHIPPED / "python-docs" / "best.safetensors"
+
+    def test_a_model_of_the_package_by_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = find_checkpoint("python-docs", tmp_path)
+        assert is_shipped(found) and found.stat().st_size <= 2_000_000
+        history = load_checkpoint(found).history
+        assert history and not [event for event in history if Path(event.get("path", "")).is_absolute()]
+        monkeypatch.chdir(tmp_path)
+        save(Path("python-docs") / "best.safetensors")
+        assert not is_shipped(find_checkpoint("python-docs", tmp_path))
+        with pytest.raises(CheckpointError):
+            find_checkpoint("../checkpoints/python-docs", tmp_path)
+
+    def test_a_package_without_its_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(run_folder, "SHIPPED", tmp_path / "stripped")
         with pytest.raises(CheckpointError, match=r"no trained model.*charrnn train"):
-            find_checkpoint(None, root)
+            find_checkpoint(None, tmp_path)
 
     def test_what_is_not_there_is_named_with_what_may_be_meant(self, tmp_path: Path) -> None:
         (tmp_path / "poems").mkdir()

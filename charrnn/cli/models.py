@@ -11,7 +11,13 @@ from charrnn.console.reports import compiling
 from charrnn.console.stdio import say
 from charrnn.kernels.jit import is_compiled, mark_compiled
 from charrnn.language_model import LanguageModel, load
-from charrnn.run_folder import find_checkpoint
+from charrnn.run_folder import find_checkpoint, is_shipped
+
+
+def model_line(path: Path) -> str:
+    """Return words for the model that was taken since none was named."""
+    return f"model: {path.parent.name}, which comes with charrnn; `charrnn train` makes one of your own" \
+        if is_shipped(path) else f"model: {path}"
 
 
 @contextmanager

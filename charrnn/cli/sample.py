@@ -46,14 +46,15 @@ def command(context: click.Context, checkpoint: str | None, prime: str | None, p
             seed: int | None, no_echo_prime: bool, threads: int | None, as_json: bool, **_: Any) -> int:
     """Generate text with a model, to standard output as it is made.
 
-    CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/. In a file or pipe,
+    CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/, or
+    else the small model that comes with charrnn. In a file or pipe,
     samples are set apart by a line of 15 dashes; what programs read is better written with --json.
     Options may also come from a file (--config) or the environment: CHARRNN_LENGTH=500 is --length 500.
     """
     if prime is not None and prime_file is not None:
         raise click.UsageError("--prime and --prime-file exclude each other", context)
     config = configured(context, SampleConfig, seed=secrets.randbelow(2**32) if seed is None else seed)
-    from charrnn.cli.models import loaded
+    from charrnn.cli.models import loaded, model_line
     from charrnn.console.samples import print_json, print_texts
     from charrnn.console.stdio import say
     from charrnn.sampling import generate
@@ -64,7 +65,7 @@ def command(context: click.Context, checkpoint: str | None, prime: str | None, p
             ids = model.vocabulary.encode(start, on_unknown)
             start = model.vocabulary.decode_bytes(ids).decode("utf-8", "surrogateescape")
         if checkpoint is None:
-            say(f"model: {path}")
+            say(model_line(path))
         if seed is None and not config.argmax:
             say(f"seed: {config.seed}")
         pieces = generate(model, start, config)
