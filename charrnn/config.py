@@ -17,6 +17,7 @@ from charrnn.errors import ConfigError
 OPTIMIZERS = ("adamw", "adam", "rmsprop", "adagrad", "sgd")
 LR_SCHEDULES = ("cosine", "step", "constant")
 SPLITS = ("tail", "stream")
+HELD_OUT = ("val", "test")
 PRECISIONS = ("auto", "f32", "bf16")
 NORMALIZATIONS = ("none", "nfc", "nfkc")
 

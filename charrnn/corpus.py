@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from charrnn.config import TextConfig
 from charrnn.decoding import is_text, read_texts
 from charrnn.errors import ConfigError, CorpusError, UnknownCharacterError
-from charrnn.sources import BLOCK_SIZE, Notices, Source, find_sources
+from charrnn.sources import BLOCK_SIZE, Notices, Source, find_sources, given_text
 from charrnn.vocabulary import SURROGATES, Vocabulary, id_dtype
 
 #: Bytes of provisional ids kept in one piece: large enough that the allocator gives freed pieces back to the system.
@@ -65,16 +65,16 @@ class Corpus:
                 "paths": list(self.paths), "glob": self.glob}
 
 
-class EncodedBlock(NamedTuple):
-    """A piece of a text: the ids of its known characters, (N,), and how many others were left out."""
+class TextBlock(NamedTuple):
+    """A piece of a text: the name of its source, and its code points, (N,), or its bytes."""
 
-    ids: NDArray[Any]
-    unknown: int
+    source: str
+    code_points: NDArray[Any]
 
 
-def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig, *, glob: str | None = None,
-                stdin: BinaryIO | None = None, vocabulary: Vocabulary | None = None, block_size: int = BLOCK_SIZE,
-                memory_limit: int | None = None) -> Corpus:
+def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig, *, text: str | None = None,
+                glob: str | None = None, stdin: BinaryIO | None = None, vocabulary: Vocabulary | None = None,
+                block_size: int = BLOCK_SIZE, memory_limit: int | None = None) -> Corpus:
     """Read texts, one after the other, into memory.
 
     Where a text does not end in a line end, one is put before the next text (with `bytes`, nothing is).
@@ -82,6 +82,7 @@ def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig
     Parameters
     ----------
     paths, glob, stdin : as for `charrnn.sources.find_sources`; no paths mean the default built-in corpus.
+    text : the text itself, in place of all these.
     vocabulary : ids are to follow this vocabulary; None makes one of the characters that occur.
     block_size : bytes read at a time; has no influence on the result.
     memory_limit : bytes the ids may take; None is half of the machine's memory.
@@ -93,7 +94,10 @@ def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig
     """
     limit = _half_of_memory() if memory_limit is None else memory_limit
     notices = Notices()
-    sources = _readable(find_sources(paths, notices, glob=glob, stdin=stdin), text_config, notices)
+    if text is None:
+        sources = _readable(find_sources(paths, notices, glob=glob, stdin=stdin), text_config, notices)
+    else:
+        sources = [given_text(text)]
     # Refused before time is spent on it. UTF-32 has four bytes for what may take one here; hardly a codec has more.
     if sum(source.size for source in sources) // 4 > limit:
         raise _too_large(limit)
@@ -116,12 +120,11 @@ def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig
     except MemoryError:
         raise _too_large(limit) from None
     return Corpus(ids, vocabulary, text_config, tuple(source.name for source in sources), notices.lines(), sha256,
-                  tuple(map(os.fsdecode, paths)), glob)
+                  tuple(map(os.fsdecode, paths)) if text is None else ("-",), glob)
 
 
-def read_text(paths: Sequence[str | os.PathLike[str]], vocabulary: Vocabulary, text_config: TextConfig, *,
-              glob: str | None = None, stdin: BinaryIO | None = None,
-              block_size: int = BLOCK_SIZE) -> Iterator[EncodedBlock]:
+def read_text(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig, *, glob: str | None = None,
+              stdin: BinaryIO | None = None, block_size: int = BLOCK_SIZE) -> Iterator[TextBlock]:
     """Yield texts, one after the other as `read_corpus` joins them, in blocks, however long they are.
 
     Raises
@@ -131,7 +134,7 @@ def read_text(paths: Sequence[str | os.PathLike[str]], vocabulary: Vocabulary, t
     notices = Notices()
     sources = _readable(find_sources(paths, notices, glob=glob, stdin=stdin), text_config, notices)
     for block in _code_points(sources, text_config, notices, block_size):
-        yield EncodedBlock(*vocabulary.encode_code_points(block.code_points))
+        yield TextBlock(block.source.name, block.code_points)
 
 
 def load_text(path: str | os.PathLike[str], text_config: TextConfig, *, stdin: BinaryIO | None = None,
@@ -189,7 +192,7 @@ def _readable(sources: list[Source], text_config: TextConfig, notices: Notices) 
 
 def _code_points(sources: list[Source], text_config: TextConfig, notices: Notices, block_size: int) -> Iterator[_Block]:
     """Yield the characters of all sources, with a line end between two where the first does not end in one."""
-    in_line = False
+    missing: _Block | None = None  # the line end that a text lacks if another follows
     for source in sources:
         start = 0
         if text_config.bytes:
@@ -198,12 +201,12 @@ def _code_points(sources: list[Source], text_config: TextConfig, notices: Notice
                 start += len(data)
             continue
         for text in read_texts(source, text_config, notices, block_size):
-            if in_line and start == 0:
-                yield _Block(source, np.array([ord("\n")], dtype=np.uint32), start)
+            if missing and start == 0:
+                yield missing
             # Some codecs (UTF-7, unicode_escape) do decode to surrogates, which are refused further on.
             yield _Block(source, np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"), start)
             start += len(text)
-            in_line = not text.endswith("\n")
+            missing = None if text.endswith("\n") else _Block(source, np.array([ord("\n")], dtype=np.uint32), start)
 
 
 def _known_ids(block: _Block, vocabulary: Vocabulary) -> NDArray[Any]:

@@ -40,7 +40,7 @@ def read_texts(source: Source, config: TextConfig, notices: Notices, block_size:
     ------
     CorpusError : the source cannot be read, or its bytes are not valid in the encoding.
     """
-    if source.builtin:
+    if source.is_utf8:
         config = config.replace(encoding="utf-8", errors="strict")
     return _clean(_decode(source, config, notices, block_size), source.name, config, notices)
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from charrnn.activations import record
+from charrnn.cells import get_cell
 from charrnn.checkpoint import Checkpoint, load_checkpoint
 from charrnn.config import SampleConfig
-from charrnn.evaluation import CHUNK, Evaluation, evaluate
+from charrnn.corpus import TextBlock, read_text
+from charrnn.errors import ConfigError
+from charrnn.evaluation import CHUNK, Evaluation, Scored, score, score_streams, summarize
+from charrnn.held_out import held_out
 from charrnn.network import Network
+from charrnn.run_folder import find_checkpoint
 from charrnn.sampling import generate
 from charrnn.streams import windows
 from charrnn.threads import available_threads
 from charrnn.vocabulary import Vocabulary
+
+#: Bytes of a text that are read at a time: about a second's work, so that watchers hear of it soon.
+_BLOCK = 2**17
+
+_Paths = Sequence[str | os.PathLike[str]]
 
 
 class LanguageModel:
@@ -25,18 +36,21 @@ class LanguageModel:
     ----------
     checkpoint : as `charrnn.checkpoint.load_checkpoint` returns it.
     threads : CPU threads (None: all that the process may use).
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> model = charrnn.load("checkpoints/shakespeare")  # doctest: +SKIP
-    >>> "".join(model.generate("ROMEO:", length=200, temperature=0.8))  # doctest: +SKIP
     """
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         self.checkpoint = checkpoint
-        self.network = Network(checkpoint.model, checkpoint.weights, batch_size=1, seq_len=CHUNK,
-                               threads=threads or available_threads())
+        self._threads = threads or available_threads()
+        self.network = self._network(1, CHUNK)
+
+    def _network(self, batch_size: int, seq_len: int) -> Network:
+        return Network(self.checkpoint.model, self.checkpoint.weights, batch_size=batch_size, seq_len=seq_len,
+                       threads=self._threads)
+
+    def __repr__(self) -> str:
+        model = self.checkpoint.model
+        return (f"<LanguageModel: {model.num_layers} x {model.hidden_size} {model.cell}, "
+                f"{model.vocab_size} characters>")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -58,32 +72,119 @@ class LanguageModel:
         return self.network.states
 
     def generate(self, prime: str = "", **options: object) -> Iterator[str]:
-        """Yield one text piece by piece, without the prime; `options` are the fields of `SampleConfig`."""
+        """Yield one text piece by piece, without the prime.
+
+        Parameters
+        ----------
+        prime : what the text begins with.
+        options : fields of `SampleConfig`, such as length, temperature, top_p, seed and stop.
+
+        Raises
+        ------
+        UnknownCharacterError : the prime has characters that the model does not know.
+        ConfigError : an option cannot work.
+        """
         config = SampleConfig(**{**options, "num_samples": 1})  # type: ignore[arg-type]
         return (piece.text for piece in generate(self, prime, config))
 
     def loss(self, text: str) -> float:
-        """Return the mean loss of a text in nats per character; raise `UnknownCharacterError` where it is foreign."""
-        return evaluate(self.network, [(self.vocabulary.encode(text), 0)]).loss
+        """Return the mean loss of a text in nats per character, its first one not predicted.
 
-    def logprobs(self, text: str) -> np.ndarray:
-        """Return the log-probability (N - 1,) of each character of a text but the first, given those before it."""
+        Raises
+        ------
+        UnknownCharacterError : it has characters that the model does not know.
+        CorpusError : it has fewer than two characters.
+        """
+        code_points = self.vocabulary.code_points[self.vocabulary.encode(text)]
+        return summarize(score(self.network, self.vocabulary, [TextBlock("text", code_points)])).loss
+
+    def logprobs(self, text: str) -> NDArray[np.float32]:
+        """Return the log-probability (N - 1,) of each character of a text but the first, given those before it.
+
+        Raises
+        ------
+        UnknownCharacterError : it has characters that the model does not know.
+        """
         ids = self.vocabulary.encode(text)
         self.network.states[...] = 0
         parts = [-self.network.losses(*window)[:, 0] for window in windows(ids[None], CHUNK)]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def evaluate(self, blocks: Iterable[tuple[np.ndarray, int]]) -> Evaluation:
-        """Return how well the model predicts a text given as (ids, unknown characters left out), in bounded memory."""
-        return evaluate(self.network, blocks)
+    def states(self, text: str, names: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Return what every unit does after each character of a text, for analysis.
+
+        Parameters
+        ----------
+        names : which states and gates of the cell (None: all): h, c, i, f, g, o of an LSTM, h, r, z, n of a GRU, h of
+            an RNN.
+
+        Returns
+        -------
+        states : arrays (N, L, H) by name, L from the bottom layer up.
+
+        Raises
+        ------
+        UnknownCharacterError : the text has characters that the model does not know.
+        ConfigError : the cell has no state or gate of that name.
+        """
+        model = self.checkpoint.model
+        cell = get_cell(model.cell)
+        known = tuple(dict.fromkeys((*cell.states, *cell.gates)))
+        names = known if names is None else tuple(names)
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"the cell {model.cell} has no state or gate {name!r}; it has {', '.join(known)}")
+        recorded = record(model, self.checkpoint.weights, self.vocabulary.encode(text), names=names, rows=1,
+                          threads=self._threads)
+        return {name: np.ascontiguousarray(values.transpose(1, 0, 2)) for name, values in recorded.items()}
+
+    def evaluate(self, paths: _Paths, *watchers: Callable[[Scored], None], glob: str | None = None) -> Evaluation:
+        """Return how well the model predicts texts, one after the other, in bounded memory.
+
+        Parameters
+        ----------
+        paths, glob : files, folders, or "-" for standard input, as for `charrnn eval`.
+        watchers : are shown every piece of the text with the loss of its characters.
+
+        Raises
+        ------
+        CorpusError : a text cannot be read, or there is nothing to predict.
+        """
+        blocks = read_text(paths, self.checkpoint.text, glob=glob, block_size=_BLOCK)
+        return summarize(score(self.network, self.vocabulary, blocks), *watchers)
+
+    def evaluate_held_out(self, part: str = "val", paths: _Paths = (), *watchers: Callable[[Scored], None],
+                          glob: str | None = None) -> Evaluation:
+        """Return how well the model predicts the part of its own text that training held out.
+
+        Parameters
+        ----------
+        part : "val" or "test".
+        paths, glob : the text that it was trained on; no paths mean those that the checkpoint names.
+        watchers : as for `evaluate`.
+
+        Raises
+        ------
+        ConfigError : nothing was held out, or the text has to be named.
+        CorpusError : the text cannot be read, or is another one.
+        """
+        streams, split = held_out(self.checkpoint, part, paths, glob=glob)
+        network = self.network
+        if len(streams) > 1:
+            network = self._network(len(streams), self.checkpoint.train.seq_len)
+        name = {"val": "validation", "test": "test"}[part] + " part"
+        return summarize(score_streams(network, self.vocabulary, streams, name), *watchers, part=part, split=split)
 
 
-def load(path: str | os.PathLike[str], threads: int | None = None) -> LanguageModel:
-    """Return the model of a checkpoint file or run folder.
+def load(path: str | os.PathLike[str] | None = None, threads: int | None = None) -> LanguageModel:
+    """Return the model of a checkpoint file or run folder; without a path, of the newest run under checkpoints/.
+
+    Parameters
+    ----------
+    threads : CPU threads (None: all that the process may use).
 
     Raises
     ------
     CheckpointError : there is none, or it cannot be used.
     """
-    folder = Path(path)
-    return LanguageModel(load_checkpoint(folder / "best.safetensors" if folder.is_dir() else folder), threads)
+    return LanguageModel(load_checkpoint(find_checkpoint(None if path is None else os.fspath(path))), threads)

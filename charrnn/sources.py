@@ -51,14 +51,14 @@ class Source:
     open : given a block size, yields the source's bytes in blocks.
     size : its length in bytes, 0 when that is not known in advance.
     optional : found in a folder, not named; left out, with a notice, when it is no text.
-    builtin : a built-in corpus, UTF-8 whatever `--encoding` says.
+    is_utf8 : whatever `--encoding` says: a built-in corpus, or a text that was given as characters.
     """
 
     name: str
     open: Callable[[int], Iterator[bytes]]
     size: int = 0
     optional: bool = False
-    builtin: bool = False
+    is_utf8: bool = False
 
     def blocks(self, block_size: int = BLOCK_SIZE) -> Iterator[bytes]:
         """Yield the source's bytes in blocks of about `block_size`, unpacked when they are gzip's.
@@ -87,6 +87,13 @@ class Notices:
         """Return one line for each message, with the names it holds for, the first three spelt out."""
         return tuple(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") + f": {message}"
                      for message, names in self._names.items())
+
+
+def given_text(text: str) -> Source:
+    """Return a text that is in memory already as a source."""
+    data = text.encode("utf-8", "surrogatepass")  # which decoding refuses, in words
+    return Source("the given text", lambda block_size: _read_stream(io.BytesIO(data), "the given text", block_size),
+                  len(data), is_utf8=True)
 
 
 def peek(blocks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
@@ -144,7 +151,7 @@ def find_sources(paths: Sequence[str | os.PathLike[str]], notices: Notices, *, g
             notices.add("named more than once, and read as often", name)
         seen.add(key)
         if status is None:
-            sources.append(Source(f"{path} (built-in)", functools.partial(_read_builtin, path), builtin=True))
+            sources.append(Source(f"{path} (built-in)", functools.partial(_read_builtin, path), is_utf8=True))
             continue
         if stat.S_ISDIR(status.st_mode):
             sources += _files_of(path, notices, glob)

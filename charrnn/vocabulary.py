@@ -135,6 +135,10 @@ class Vocabulary:
             ids = ids[known]
         return ids.astype(self.dtype, copy=False), unknown
 
+    def knows(self, code_points: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which of some code points (bytes), (N,), are known, (N,)."""
+        return self._table.take(code_points, mode="clip") != len(self)
+
     def describe_unknown(self, code_points: NDArray[Any], start: int = 0) -> str:
         """Return words for the unknown characters among `code_points`, (N,), of a text from its place `start` on."""
         places = np.flatnonzero(self._table.take(code_points, mode="clip") == len(self))

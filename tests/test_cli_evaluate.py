@@ -12,7 +12,7 @@ import pytest
 
 from charrnn.__main__ import main
 
-from .command_line import TEXT, charrnn_in_shell
+from .command_line import SMALL, TEXT, charrnn_in_shell
 
 
 def test_the_held_out_text_has_the_reported_loss(trained: Path, tmp_path: Path,
@@ -35,7 +35,7 @@ def test_a_folder_by_pattern_and_a_table(trained: Path, tmp_path: Path, capsys: 
     assert main(["eval", str(trained), str(tmp_path), "--glob", "*.txt"]) == 0
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert rows["characters"].strip() == "11"
-    assert rows["unknown"].strip() == "1 left out"
+    assert rows["unknown"].strip().startswith("1 (8.33%) left out: not read, not predicted")
     assert "nats per character" in rows["loss"]
 
 
@@ -52,6 +52,63 @@ def test_without_a_text_it_says_what_to_do(trained: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdin", terminal)
     assert main(["eval", str(trained)]) == 2
     assert "name a text to evaluate, or pipe one in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["tail", "stream"])
+def test_the_held_out_part_comes_with_its_split(split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fox.txt").write_text(TEXT)
+    words = ["train", "fox.txt", "--out", "run", "--max-steps", "2", "--split", split, "--json", *SMALL]
+    assert main(words) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["eval", "run", "--part", "val", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["loss"] == pytest.approx(events[-1]["best_val_loss"], rel=1e-6)
+    assert (result["part"], result["split"]) == ("val", split)
+    assert main(["eval", "run", "fox.txt", "--part", "val"]) == 0
+    assert f"(--split {split})\n" in capsys.readouterr().out
+    assert main(["eval", "run", "--part", "test"]) == 2
+    assert "--test-fraction 0" in capsys.readouterr().err
+
+
+def test_every_character_in_a_file_and_the_worst_lines(trained: Path, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    text, log = tmp_path / "text", tmp_path / "log.jsonl"
+    text.write_text("the fox\nQ jumps over\nthe dog\n")
+    words = ["eval", str(trained), str(text), "--per-char", str(log)]
+    assert main([*words, "--worst", "2", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    objects = [json.loads(line) for line in log.read_text().splitlines()]
+    assert "".join(found["char"] for found in objects) == text.read_text()
+    losses = [found["loss"] for found in objects if found["loss"] is not None]
+    assert sum(losses) / len(losses) == pytest.approx(result["loss"], abs=1e-5)
+    assert [found["char"] for found in objects if found.get("unknown")] == ["Q"]
+    assert [set(line) for line in result["worst"]] == [{"source", "line", "loss", "text"}] * 2
+    assert result["worst"][0]["text"] in text.read_text().splitlines()
+    assert main([*words, "--worst", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{text}, line {result['worst'][0]['line']}\n" in shown and "\x1b" not in shown
+
+
+def test_a_file_that_cannot_be_written(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["eval", str(trained), str(trained.parent / "fox.txt"), "--per-char", str(tmp_path / "no" / "log")]
+    assert main(words) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and "No such file" in message and message.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["", "--json", "--per-char /dev/stdout"])
+def test_a_closed_pipe_ends_quietly(words: str, trained: Path, tmp_path: Path) -> None:
+    done = charrnn_in_shell(f"charrnn eval '{trained}' '{trained.parent / 'fox.txt'}' {words} | head -c 0; "
+                            "echo ${PIPESTATUS[0]}", tmp_path)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_nothing_is_compiled_that_training_compiled_already(trained: Path, tmp_path: Path) -> None:
+    for words in ("eval 'RUN' fox.txt", "sample 'RUN' --length 5 --seed 1"):
+        done = charrnn_in_shell(f"cd '{trained.parent}'; charrnn {words.replace('RUN', str(trained))}", tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_text_with_nothing_known(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

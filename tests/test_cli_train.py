@@ -48,7 +48,7 @@ class _Trainer:
         self.steps = steps
         self.stopped = False
 
-    def run(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[Event]:
         yield self.plan
         for number in range(self.steps):
             yield step(number)

@@ -1,4 +1,4 @@
-"""Results as tables."""
+"""A checkpoint as tables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 
 from charrnn.checkpoint import Description
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
-from charrnn.console.results import description_json, description_page, evaluation_table
+from charrnn.console.results import description_json, description_page
 from charrnn.console.terminal import render
-from charrnn.evaluation import Evaluation
 from charrnn.vocabulary import Vocabulary
 
 
@@ -30,17 +29,6 @@ def _description(**changes: object) -> Description:
 
 def _page(description: Description) -> str:
     return render(description_page(description, Path("runs/a\x1bb.safetensors"), 12_345))
-
-
-def test_an_evaluation() -> None:
-    result = Evaluation(loss=1.5, bpc=2.164, perplexity=4.4817, characters=1_000_000, unknown=1_200,
-                        chars_per_second=412_000.0)
-    assert render(evaluation_table(result)) == ("loss        1.5000 nats per character\n"
-                                                "bpc         2.1640 bits per character\n"
-                                                "perplexity  4.482\n"
-                                                "characters  1,000,000\n"
-                                                "unknown     1,200 left out\n"
-                                                "speed       412k characters/s\n")
 
 
 def test_a_checkpoint() -> None:

@@ -233,14 +233,23 @@ def test_unknown_characters_of_a_corpus_are_located(block_size: int) -> None:
         read("abcdé".encode(), vocabulary=vocabulary, block_size=block_size)
 
 
-@given(texts, texts, st.integers(1, 9))
-def test_blocks_of_a_text_are_its_known_characters(known: str, text: str, block_size: int) -> None:
-    vocabulary = Vocabulary(np.array(sorted(set(map(ord, known)))))
-    blocks = list(read_text(["-"], vocabulary, UTF8, stdin=io.BytesIO(text.encode()), block_size=block_size))
+@given(texts, st.integers(1, 9))
+def test_blocks_of_a_text_are_its_characters(text: str, block_size: int) -> None:
+    blocks = list(read_text(["-"], UTF8, stdin=io.BytesIO(text.encode()), block_size=block_size))
     cleaned = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    assert "".join(vocabulary.decode(block.ids) for block in blocks) == "".join(c for c in cleaned if c in known)
-    assert sum(block.unknown for block in blocks) == sum(c not in known for c in cleaned)
-    assert all(block.ids.dtype == vocabulary.dtype for block in blocks)
+    assert "".join(chr(code) for block in blocks for code in block.code_points) == cleaned
+    assert {block.source for block in blocks} <= {"standard input"}
+
+
+def test_blocks_of_several_texts_are_joined_as_in_a_corpus(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abcd"]
+    for path, text in zip(paths, ("one", "", "two\n", "three")):
+        path.write_text(text)
+    found = {path.name: "" for path in paths}
+    for block in read_text(paths, UTF8):
+        found[Path(block.source).name] += "".join(map(chr, block.code_points))
+    assert found == {"a": "one\n", "b": "", "c": "two\n", "d": "three"}
+    assert "".join(found.values()) == text_of(read_corpus(paths, UTF8))
 
 
 def test_a_text_without_end_is_read_in_bounded_memory() -> None:
@@ -249,12 +258,11 @@ def test_a_text_without_end_is_read_in_bounded_memory() -> None:
             return b"a" * size
 
     stream = Endless()
-    vocabulary = Vocabulary(np.array([97]))
-    blocks = read_text(["-"], vocabulary, UTF8, stdin=stream, block_size=1000)  # type: ignore[arg-type]
+    blocks = read_text(["-"], UTF8, stdin=stream, block_size=1000)  # type: ignore[arg-type]
     tracemalloc.start()
     try:
         for _ in range(1000):
-            assert 999 <= len(next(blocks).ids) <= 1000
+            assert 999 <= len(next(blocks).code_points) <= 1000
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
         tracemalloc.stop()

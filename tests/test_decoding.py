@@ -155,7 +155,7 @@ def test_any_bytes_in_any_encoding_are_text_or_one_error(data: bytes, encoding: 
 
 
 def test_the_built_in_corpus_is_utf8_whatever_the_encoding() -> None:
-    source = source_of("“é”".encode(), builtin=True)
+    source = source_of("“é”".encode(), is_utf8=True)
     assert "".join(read_texts(source, TextConfig(encoding="cp1251"), Notices())) == "“é”"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from charrnn.kernels import activation, generate, product
-from charrnn.kernels.jit import _source_hash, is_compiled, mark_compiled
+from charrnn.kernels.jit import _source_hash, is_compiled, jit, mark_compiled, noticing_compilation
 from charrnn.kernels.product import ADD, REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, panel_count
 from charrnn.kernels.random import drop, mix, uniform
 from charrnn.kernels.softmax import cross_entropy, softmax
@@ -330,6 +330,27 @@ def test_compiled_tasks_are_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr("charrnn.kernels.jit.CACHE_FOLDER", None)
     mark_compiled("task")
     assert not is_compiled("task")
+
+
+def test_the_first_compilation_is_noticed_and_none_that_comes_from_the_cache(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("charrnn.kernels.jit.CACHE_FOLDER", str(tmp_path))
+
+    def doubling() -> Any:
+        @jit
+        def double(x):
+            return 2 * x
+
+        return double
+
+    begun: list[bool] = []
+    with noticing_compilation(lambda: begun.append(True)):
+        assert not begun
+        assert (doubling()(1), doubling()(1.5)) == (2, 3.0)
+    assert begun == [True]
+    with noticing_compilation(lambda: begun.append(True)):
+        assert doubling()(1) == 2
+    assert begun == [True]
 
 
 def _host_has(*features: str) -> bool:

@@ -71,7 +71,7 @@ def test_a_file(tmp_path: Path) -> None:
 def test_no_path_is_the_default_corpus() -> None:
     [source] = find()
     assert source.name == "python-docs (built-in)"
-    assert source.builtin
+    assert source.is_utf8
     assert b"".join(source.blocks(1000)).decode() == "".join(read_builtin("python-docs"))
 
 
@@ -97,7 +97,7 @@ def test_built_in_names_may_not_count(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_built_in_name_gives_way_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find("python-source")[0].builtin
+    assert find("python-source")[0].is_utf8
     Path("python-source").write_bytes(b"mine")
     assert read("python-source") == b"mine"
 

@@ -194,7 +194,7 @@ def test_val_loss_is_what_evaluation_finds_and_best_the_lowest(split: str, tmp_p
     val = split_text(read(tmp_path, text).ids, TrainConfig(batch_size=4, seq_len=10, split=split)).val
     for kind, expected in (("best", min(losses)), ("last", losses[-1])):
         model = load(tmp_path / "run" / f"{kind}.safetensors")
-        measured = [model.evaluate([(stream, 0)]).loss for stream in val]
+        measured = [model.loss(model.vocabulary.decode(stream)) for stream in val]
         assert np.mean(measured) == pytest.approx(expected, abs=1e-4)
     saved = of(CheckpointEvent, events)
     assert {event.step for event in saved if event.kind == "best"} == {e.step for e in of(EvalEvent, events) if e.best}

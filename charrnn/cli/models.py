@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from charrnn.checkpoint import read_description
 from charrnn.console.reports import compiling
 from charrnn.console.stdio import say
-from charrnn.kernels.jit import is_compiled, mark_compiled
+from charrnn.kernels.jit import noticing_compilation
 from charrnn.language_model import LanguageModel, load
 from charrnn.run_folder import find_checkpoint, is_shipped
 
@@ -21,18 +20,14 @@ def model_line(path: Path) -> str:
 
 
 @contextmanager
-def loaded(argument: str | None, threads: int | None, task: str) -> Iterator[tuple[Path, LanguageModel]]:
-    """Yield a checkpoint's path and its model, on which `task` is going to be done.
+def loaded(argument: str | None, threads: int | None) -> Iterator[tuple[Path, LanguageModel]]:
+    """Yield a checkpoint's path and its model.
 
     Parameters
     ----------
     argument : the CHECKPOINT of the command line.
     threads : CPU threads (None: all that the process may use).
-    task : what is done with the model, and so which kernels it needs.
     """
     path = find_checkpoint(argument)
-    kernels = f"{task}-{read_description(path).model.cell}"
-    if not is_compiled(kernels):
-        say(compiling(None))
-    yield path, load(path, threads)
-    mark_compiled(kernels)
+    with noticing_compilation(lambda: say(compiling(None))):
+        yield path, load(path, threads)

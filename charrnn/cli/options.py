@@ -182,6 +182,12 @@ def is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) in _BY_HAND
 
 
+def given(context: click.Context, *configurations: type) -> dict[str, Any]:
+    """Return the fields of configurations that were given by hand."""
+    names = {field.name for configuration in configurations for field in fields(configuration)}
+    return {name: value for name, value in context.params.items() if name in names and is_given(context, name)}
+
+
 def configured(context: click.Context, configuration: type[_Config], **more: Any) -> _Config:
     """Return a configuration made of the options for its fields, and of what is not an option."""
     values = {field.name: context.params[field.name] for field in fields(configuration) if field.name in context.params}

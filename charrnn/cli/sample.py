@@ -59,7 +59,7 @@ def command(context: click.Context, checkpoint: str | None, prime: str | None, p
     from charrnn.console.stdio import say
     from charrnn.sampling import generate
 
-    with loaded(checkpoint, threads, "sample") as (path, model):
+    with loaded(checkpoint, threads) as (path, model):
         start = _prime(prime, prime_file, model.checkpoint.text)
         if on_unknown != "error":
             ids = model.vocabulary.encode(start, on_unknown)

@@ -1,17 +1,9 @@
-"""What the options that come from the configurations say in the help, and how presets and older runs bear on them."""
+"""What the options that come from the configurations say in the help."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any, TypeVar
-
-import click
-
-from charrnn.cli.options import DURATION, INTERVAL, Setting, is_given
-from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TextConfig, TrainConfig, option
-from charrnn.presets import PRESETS
-
-_Config = TypeVar("_Config", ModelConfig, TrainConfig, TextConfig)
+from charrnn.cli.options import DURATION, INTERVAL, Setting
+from charrnn.config import DEFAULT_EPOCHS
 
 TEXT = {
     "encoding": Setting("Encoding of the texts; byte order marks are recognised.", metavar="NAME"),
@@ -80,40 +72,3 @@ CHOICE = {
 }
 #: The ways to deal with unknown characters, spelt out again since their module needs NumPy.
 ON_UNKNOWN = ("error", "skip", "nearest")
-
-#: What may differ when a run is resumed: when it stops, what it reports and what it runs on, but no result of a step.
-CHANGEABLE = frozenset(LENGTH) | frozenset(INTERVALS) | {"threads"}
-
-
-def apply_preset(context: click.Context, name: str | None) -> None:
-    """Put a preset's settings in the place of defaults; what was given by hand stays."""
-    for field, value in PRESETS[name].items() if name else ():
-        if not is_given(context, field):
-            context.params[field] = value
-
-
-def settled(context: click.Context, configuration: _Config, why: str) -> _Config:
-    """Return a configuration that is settled already, with the changes that options may still make to it.
-
-    Raises
-    ------
-    click.UsageError : an option was given that contradicts it; `why` tells the person where it comes from.
-    """
-    changes: dict[str, Any] = {}
-    for field in fields(configuration):
-        if field.name not in context.params or not is_given(context, field.name):
-            continue
-        given, settled_value = context.params[field.name], getattr(configuration, field.name)
-        if field.name in CHANGEABLE:
-            changes[field.name] = given
-        elif given != settled_value:
-            raise click.UsageError(f"{_shown(field.name, given)} contradicts {why}: "
-                                   f"{_shown(field.name, settled_value)}; leave it out", context)
-    return configuration.replace(**changes)
-
-
-def _shown(name: str, value: Any) -> str:
-    """Return an option as it is given to set a value."""
-    if isinstance(value, bool):
-        return option(name) if value else f"--no-{option(name)[2:]}"
-    return f"no {option(name)}" if value is None else f"{option(name)} {value}"

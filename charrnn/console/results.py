@@ -1,4 +1,4 @@
-"""Results as tables: an evaluation, and all that a checkpoint says about its model."""
+"""All that a checkpoint says about its model, as tables."""
 
 from __future__ import annotations
 
@@ -16,29 +16,16 @@ from rich.text import Text
 from charrnn.config import option
 from charrnn.console.plan import architecture
 from charrnn.console.terminal import facts
-from charrnn.console.text import count, duration, escaped_character, plural, rate, size, sparkline
+from charrnn.console.text import count, duration, escaped_character, plural, size, sparkline
 from charrnn.model import parameter_shapes
 from charrnn.storage import printable
 
 if TYPE_CHECKING:
     from charrnn.checkpoint import Description
-    from charrnn.evaluation import Evaluation
     from charrnn.vocabulary import Vocabulary
 
 _SHOWN_CHARACTERS = 400
 _SHOWN_EVALUATIONS = 8
-
-
-def evaluation_table(result: Evaluation) -> Table:
-    """Return an evaluation as a table."""
-    return facts([
-        ("loss", f"{result.loss:.4f} nats per character"),
-        ("bpc", f"{result.bpc:.4f} bits per character"),
-        ("perplexity", f"{result.perplexity:.4g}"),
-        ("characters", count(result.characters)),
-        ("unknown", f"{count(result.unknown)} left out" if result.unknown else "none"),
-        ("speed", f"{rate(result.chars_per_second)} characters/s"),
-    ])
 
 
 def description_json(description: Description, path: Path, file_size: int) -> dict[str, Any]:

@@ -12,13 +12,14 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numba
 import numba.core.config
+import numba.core.event
 
 #: LLVM may contract, reassociate and approximate; it may not assume that NaN and infinity never occur, since the checks
 #: for a diverged run rest on seeing them.
@@ -90,6 +91,28 @@ def specialise(template: Callable[..., Any], name: str, **functions: Any) -> Any
     bound.__module__ = template.__module__
     bound.__doc__ = template.__doc__
     return jit(bound)
+
+
+class _Compilations(numba.core.event.Listener):
+    """Calls a function when the first compilation begins; what comes from the cache is none."""
+
+    def __init__(self, begun: Callable[[], None]) -> None:
+        self._begun: Callable[[], None] | None = begun
+
+    def on_start(self, event: Any) -> None:
+        begun, self._begun = self._begun, None
+        if begun:
+            begun()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def noticing_compilation(begun: Callable[[], None]) -> Iterator[None]:
+    """Call `begun`, once, if something has to be compiled within the context, before it is."""
+    with numba.core.event.install_listener("numba:compile", _Compilations(begun)):
+        yield
 
 
 def is_compiled(task: str) -> bool:
