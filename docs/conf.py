@@ -21,6 +21,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"charrnn {release}"
 nitpicky = True
+smartquotes = False  # two hyphens begin an option, and are no dash
 linkcheck_anchors = False
 
 (HERE / "reference.md").write_text(reference.page(), encoding="utf-8")

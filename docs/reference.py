@@ -16,7 +16,8 @@ from charrnn.cli.options import Option
 
 def page() -> str:
     """Return the reference as Markdown."""
-    parts = ["# Reference", "Made from the program itself; `charrnn COMMAND --help` shows the same in a terminal."]
+    parts = ["# Reference", "Made from the program itself; `charrnn COMMAND --help` shows the same in a terminal. A "
+             "variable that stands beside an option sets it from the environment."]
     for context in commands(click.Context(cli, info_name="charrnn")):
         parts += [f"## {context.command_path}", *section(context)]
     return "\n\n".join(parts) + "\n"

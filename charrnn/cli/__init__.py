@@ -26,6 +26,24 @@ charrnn train novel.txt --max-time 10m
 charrnn sample --prime "It was "       write with the newest model
 """
 
+NOTES = {
+    "Environment": [
+        ("CHARRNN_OPTION", "Sets a setting where the command line does not, such as CHARRNN_THREADS=2 or "
+                           "CHARRNN_HIDDEN_SIZE=512."),
+        ("CHARRNN_CACHE", "Folder of the compiled kernels."),
+        ("NO_COLOR", "No colours."),
+    ],
+    "Exit codes": [
+        ("0", "Done."),
+        ("1", "A problem with data, a file or training; one line says what, where and what to do."),
+        ("2", "Wrong usage."),
+        ("130, 143", "Ended by Ctrl-C, or by SIGTERM or SIGHUP; the run is saved."),
+    ],
+    "Completion (bash, zsh; for fish: fish_source, and `| source`)": [
+        ('eval "$(_CHARRNN_COMPLETE=bash_source charrnn)"', ""),
+    ],
+}
+
 
 class _LazyGroup(Group):
     """A group that knows its commands from `COMMANDS`."""
@@ -45,6 +63,13 @@ class _LazyGroup(Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, and what holds for all commands."""
+        super().format_epilog(ctx, formatter)
+        for heading, rows in NOTES.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 @click.group(cls=_LazyGroup, examples=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
