@@ -96,8 +96,10 @@ def _fetch(entry: Entry, path: Path) -> Iterator[Progress]:
         data = part.read_bytes()
         text = _joined(data, entry) if entry.members else data
         _write(entry, path, text)
-    finally:  # what is wrong is not worth going on with, and what is right has been written
+    except CorpusError:  # what is wrong is not worth going on with
         discard(part)
+        raise
+    discard(part)
 
 
 def _write(entry: Entry, path: Path, text: bytes) -> None:

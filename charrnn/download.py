@@ -84,8 +84,8 @@ def _attempt(url: str, part: Path, file: BinaryIO, limit: int, patience: float, 
     start = file.tell()
     with contextlib.closing(_ask(url, part, start, patience, resuming)) as answer:
         start = _accept(answer, part, file, start)
-        length = answer.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdecimal() else None
+        length = re.fullmatch(r"[0-9]{1,18}", answer.headers.get("Content-Length", ""))
+        total = start + int(length[0]) if length else None
         if total is not None and total > limit:
             raise _too_long(url, limit)
         yield Progress(start, total)
@@ -105,10 +105,10 @@ def _ask(url: str, part: Path, start: int, patience: float, resuming: bool) -> h
     """Return the answer to a request for what is missing."""
     request = urllib.request.Request(url, headers={"User-Agent": f"charrnn/{charrnn.__version__}",
                                                    "Accept-Encoding": "identity"})
-    validator = _validator_file(part)
-    if start and validator.exists():
+    validator = _stored_validator(part)
+    if start and validator:
         request.add_header("Range", f"bytes={start}-")
-        request.add_header("If-Range", validator.read_text("ascii"))
+        request.add_header("If-Range", validator)
     try:
         return urllib.request.urlopen(request, timeout=patience)
     except urllib.error.HTTPError as error:
@@ -131,7 +131,7 @@ def _ask(url: str, part: Path, start: int, patience: float, resuming: bool) -> h
 def _accept(answer: http.client.HTTPResponse, part: Path, file: BinaryIO, start: int) -> int:
     """Return from which byte on the answer gives the content, after making the part end there."""
     if answer.status == 206:
-        found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+        found = re.match(r"bytes ([0-9]{1,18})-", answer.headers.get("Content-Range", ""))
         if not found or int(found[1]) != start:
             _start_anew(part)
             raise _Interrupted("the server sent another range than was asked for")
@@ -159,6 +159,15 @@ def _receive(answer: http.client.HTTPResponse) -> bytes:
 def _start_anew(part: Path) -> None:
     """Make the next attempt start from the beginning."""
     _validator_file(part).unlink(missing_ok=True)
+
+
+def _stored_validator(part: Path) -> str:
+    """Return what identifies the content that a part is of, empty if nothing does; a crash may have garbled it."""
+    try:
+        text = _validator_file(part).read_text("ascii")
+    except (FileNotFoundError, UnicodeError):
+        return ""
+    return text if text.isprintable() else ""
 
 
 def _validator_file(part: Path) -> Path:

@@ -17,7 +17,7 @@ from charrnn.brackets import make_brackets
 from charrnn.builtin import read_builtin
 from charrnn.catalogue import Entry, find_entry
 from charrnn.corpora import corpus_path, get_corpus, is_there, states_path
-from charrnn.errors import CharRNNError, CorpusError
+from charrnn.errors import CharRNNError, CheckpointError, CorpusError
 
 from .web_server import Faults, serving
 
@@ -83,6 +83,20 @@ def test_a_cut_leaves_nothing_half_written_and_is_continued(tmp_path: Path, monk
         faults.cuts = []
         list(get_corpus(entry(url=url), tmp_path))
     assert faults.asked[-1] == "bytes=6000-" and names(tmp_path) == ["text.txt"]
+
+
+def test_a_full_disk_leaves_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise CheckpointError("the disk is full")
+
+    with serving(Faults(TEXT)) as url:
+        with monkeypatch.context() as broken:
+            broken.setattr(corpora, "write_atomically", full)
+            with pytest.raises(CheckpointError):
+                list(get_corpus(entry(url=url), tmp_path))
+        assert (tmp_path / ".text.part").read_bytes() == TEXT
+        list(get_corpus(entry(url=url), tmp_path))
+    assert names(tmp_path) == ["text.txt"]
 
 
 def test_members_of_an_archive(tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ def test_nothing_is_continued_that_the_server_does_not_identify(etag: str | None
     assert (tmp_path / "part").read_bytes() == CONTENT and faults.asked == [None, None]
 
 
+@pytest.mark.parametrize("garbled", [b"", b"\xff", b"a\r\nHost: elsewhere", bytes(3)])
+def test_what_a_crash_leaves_beside_a_part(garbled: bytes, tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(b"x" * 1000)
+    (tmp_path / "part.etag").write_bytes(garbled)
+    faults = Faults(CONTENT)
+    fetched(faults, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == CONTENT and faults.asked == [None]
+
+
 def test_a_part_that_is_whole_already(tmp_path: Path) -> None:
     fetched(Faults(CONTENT), tmp_path / "part")
     fetched(Faults(CONTENT), tmp_path / "part")
