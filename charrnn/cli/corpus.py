@@ -62,10 +62,9 @@ def _complete_name(context: click.Context, parameter: click.Parameter, incomplet
 def get_command(name: str, overwrite: bool) -> int:
     """Make or fetch a corpus into corpora/NAME.txt.
 
-    NAME is one of `charrnn corpus list`. The path of the text is printed to standard output. What can be verified is: a
-    text with the wrong SHA-256 is not kept. An interrupted download goes on where it stopped
-    when the same command is given again. `brackets` comes with corpora/brackets.states.npz, the true state after each
-    character.
+    NAME is one of `charrnn corpus list`. The path of the text is printed to standard output. Where the catalogue has a
+    SHA-256, a text with another one is not kept. An interrupted download goes on where it stopped when the same command
+    is given again. `brackets` comes with corpora/brackets.states.npz, the true state after each character.
     """
     from charrnn.catalogue import find_entry
     from charrnn.console.corpora import follow

@@ -120,6 +120,8 @@ def _parts(saved: Any, tensor_type: type) -> tuple[dict[str, Any], dict[str, Any
 def _size_of_regular_file(path: str | os.PathLike[str]) -> int:
     try:
         status = Path(path).stat()
+    except FileNotFoundError:
+        raise CheckpointError(f"{printable(path)} does not exist; name a .pt file") from None
     except OSError as error:
         raise storage_error(path, error, "cannot be read") from None
     if not stat.S_ISREG(status.st_mode):
