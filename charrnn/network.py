@@ -173,8 +173,10 @@ class Network:
         gradient, flat = self.layout.groups(self.gradient), self.layout.groups(self.flat)
         assert self._dtable is not None
         multiply(self._dtable[None], self._first_back, gradient["embedding"][None], 0, len(self._dtable), REPLACE)
-        multiply_transposed(self._dtable, flat["embedding"], gradient["first"], 0, self._dtable.shape[1],
-                            self._scratch[0])
+        rows, gates = self._dtable.shape
+        for start in range(0, rows, SUM_BLOCK):
+            multiply_transposed(self._dtable, flat["embedding"], start, min(SUM_BLOCK, rows - start), gradient["first"],
+                                0, gates, self._scratch[0])
 
     def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""

@@ -21,7 +21,7 @@ from charrnn.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, address, keep_aliv
 ROW_BLOCK = 192
 
 #: Rows (time steps x batch) that a weight gradient is summed over before its result goes back to memory.
-SUM_BLOCK = 128
+SUM_BLOCK = 256
 
 #: Whether a product replaces what its result holds, or adds to it. (Plain 0 and 1 would each be compiled for.)
 REPLACE, ADD = np.int64(0), np.int64(1)
@@ -233,29 +233,28 @@ def _left_columns_overload(g, start, count, column, columns, packed):
 
 
 @jit
-def multiply_transposed(g, x, out, first, last, scratch):
-    """out[first:last] = g[:, first:last]^T @ x, the gradient of a weight matrix.
+def multiply_transposed(g, x, start, count, out, first, last, scratch):
+    """out[first:last] (+)= g[start:start + count, first:last]^T @ x[start:start + count]: a weight matrix's gradient.
 
     Parameters
     ----------
     g : (M, R), gradient of what the matrix put out; contiguous.
     x : (M, K), what the matrix was given; contiguous.
+    start, count : the rows to sum over, at most `SUM_BLOCK`; the block that starts at 0 replaces what `out` holds.
     out : (R, K) (out).
     first, last : rows of `out` to do.
     scratch : (SUM_BLOCK * PANEL,); its dtype selects the arithmetic, as that of packed weights does.
     """
-    m_len, k_columns = x.shape
+    k_columns = x.shape[1]
     if last <= first:
         return
     width = VECTOR_BYTES * VECTORS // scratch.itemsize
     lanes = VECTOR_BYTES // scratch.itemsize
     result = address(out)
-    for start in range(0, m_len, SUM_BLOCK):
-        count = min(SUM_BLOCK, m_len - start)
-        owner, left, stride = _left_columns(g, start, count, first, last - first, scratch)
-        for column in range(0, k_columns, width):
-            columns = min(width, k_columns - column)
-            k_len = _pack_rows(x, start, count, column, columns, scratch)
-            _tiles(left, _ONE, stride, scratch, _ZERO, columns, result + (first * k_columns + column) * out.itemsize,
-                   k_columns, last - first, columns // lanes, k_len, ADD if start > 0 else REPLACE)
-        keep_alive(owner)
+    owner, left, stride = _left_columns(g, start, count, first, last - first, scratch)
+    for column in range(0, k_columns, width):
+        columns = min(width, k_columns - column)
+        k_len = _pack_rows(x, start, count, column, columns, scratch)
+        _tiles(left, _ONE, stride, scratch, _ZERO, columns, result + (first * k_columns + column) * out.itemsize,
+               k_columns, last - first, columns // lanes, k_len, ADD if start > 0 else REPLACE)
+    keep_alive(owner)

@@ -15,8 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.product import _ONE, _ZERO, ADD, REPLACE, multiply, multiply_transposed, pack, panel_count
+from charrnn.kernels.product import _ONE, _ZERO, ADD, REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, panel_count
 from charrnn.kernels.random import drop, mix
+
+
+#: Bytes of gates that pass through one kind of work before the next takes them up, while they are in a core's cache.
+_CACHED = 128 * 1024
 
 
 class Weights(NamedTuple):
@@ -122,6 +126,12 @@ def _layer_outputs(window, layer, steps, dropout):
     return window.states[layer, 0, 1:steps + 1]
 
 
+@jit
+def _steps_in_cache(z, rows):
+    """Return how many steps of `rows` rows of (T, B, G * H) `z` a core's own cache holds beside the weights."""
+    return max(1, _CACHED // max(rows * z.shape[2] * z.itemsize, 1))
+
+
 def forward_pass(ids, weights, window, first, last, dropout, key):
     """From characters (T, B) and the initial states in `window` to logits (without bias) and final states.
 
@@ -129,21 +139,21 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
     """
     layers = window.z.shape[0]
     steps = ids.shape[0]
+    chunk = _steps_in_cache(window.z[0], last - first)
     for layer in range(layers):
-        z = window.z[layer, :steps]
-        if layer == 0:
-            for t in range(steps):
+        z, states = window.z[layer, :steps], window.states[layer]
+        below = _layer_outputs(window, max(layer - 1, 0), steps, dropout)
+        for start in range(0, steps, chunk):
+            end = min(start + chunk, steps)
+            if layer > 0:
+                multiply(below[start:end], weights.input[layer - 1], z[start:end], first, last, REPLACE)
+            for t in range(start, end):
+                multiply(states[0, t:t + 1], weights.recurrent[layer], window.u, first, last, REPLACE)
                 for b in range(first, last):
-                    _copy(weights.table[ids[t, b]], z[t, b])
-        else:
-            below = _layer_outputs(window, layer - 1, steps, dropout)
-            multiply(below, weights.input[layer - 1], z, first, last, REPLACE)
-        states = window.states[layer]
-        for t in range(steps):
-            multiply(states[0, t:t + 1], weights.recurrent[layer], window.u, first, last, REPLACE)
-            for b in range(first, last):
-                cell_forward(z[t, b], window.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, t, b,
-                             window.tape[layer, t, b])
+                    if layer == 0:
+                        _copy(weights.table[ids[t, b]], z[t, b])
+                    cell_forward(z[t, b], window.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, t, b,
+                                 window.tape[layer, t, b])
         if dropout > 0:
             for t in range(steps):
                 for b in range(first, last):
@@ -159,6 +169,7 @@ def backward_pass(ids, weights, window, first, last, dropout, key):
     layers = window.z.shape[0]
     steps = ids.shape[0]
     dh = window.dh[:steps]
+    chunk = _steps_in_cache(window.z[0], last - first)
     multiply(window.logits[:steps], weights.output_back, dh, first, last, REPLACE)
     for layer in range(layers - 1, -1, -1):
         if dropout > 0:
@@ -166,35 +177,39 @@ def backward_pass(ids, weights, window, first, last, dropout, key):
                 for b in range(first, last):
                     drop(dh[t, b], mix(mix(mix(key, layer), t), b), dropout)
         z, states, dstates = window.z[layer, :steps], window.states[layer], window.dstates[layer]
-        for t in range(steps - 1, -1, -1):
-            for b in range(first, last):
-                cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates)
-            multiply(z[t:t + 1], weights.recurrent_back[layer], dstates[0:1], first, last, ADD)
-            if weights.apart_back.shape[1] > 0:
-                multiply(window.tape[layer, t:t + 1], weights.apart_back[layer], dstates[0:1], first, last, ADD)
-        if layer > 0:
-            multiply(z, weights.input_back[layer - 1], dh, first, last, REPLACE)
+        for end in range(steps, 0, -chunk):
+            start = max(end - chunk, 0)
+            for t in range(end - 1, start - 1, -1):
+                for b in range(first, last):
+                    cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates)
+                multiply(z[t:t + 1], weights.recurrent_back[layer], dstates[0:1], first, last, ADD)
+                if weights.apart_back.shape[1] > 0:
+                    multiply(window.tape[layer, t:t + 1], weights.apart_back[layer], dstates[0:1], first, last, ADD)
+            if layer > 0:
+                multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], first, last, REPLACE)
 
 
 @jit
-def _add_rows(rows, total):
-    """Add up the rows of (M, n) `rows` into (n,) `total`."""
-    total[:] = 0
-    for m in range(rows.shape[0]):
-        row = rows[m]
-        for j in range(total.size):
-            total[j] += row[j]
+def _add_rows(rows, start, count, first, last, total):
+    """Add columns `first` to `last` of `count` rows of (M, n) `rows` to the same columns of (n,) `total`."""
+    sums = total[first:last]
+    if start == 0:
+        sums[:] = 0
+    for m in range(start, start + count):
+        row = rows[m][first:last]
+        for j in range(sums.size):
+            sums[j] += row[j]
 
 
 @jit
-def _scatter_add(ids, z, table, first, last):
-    """table[ids[t, b]] += z[t, b] over columns `first` to `last`."""
-    table[:, first:last] = 0
-    for t in range(ids.shape[0]):
-        for b in range(ids.shape[1]):
-            row, add = table[ids[t, b]][first:last], z[t, b][first:last]
-            for j in range(row.size):
-                row[j] += add[j]
+def _scatter_add(ids, rows, start, count, first, last, table):
+    """table[ids[m]] += rows[m] over columns `first` to `last` of `count` rows."""
+    if start == 0:
+        table[:, first:last] = 0
+    for m in range(start, start + count):
+        total, add = table[ids[m]][first:last], rows[m][first:last]
+        for j in range(add.size):
+            total[j] += add[j]
 
 
 @jit
@@ -208,35 +223,42 @@ def _share(total, part, parts):
 def weight_gradients(ids, window, gradients, part, parts, dropout, apart, scratch):
     """Fill `gradients` from what the backward pass left in `window`: rows of each matrix, share `part` of `parts`.
 
-    `apart` is the cell's number of gates whose recurrent product has a gradient of its own (in `tape`); `scratch` is
-    that of `multiply_transposed`.
+    A block of the window's rows goes into every sum it belongs to before the next one is read from memory. `apart` is
+    the cell's number of gates whose recurrent product has a gradient of its own (in `tape`); `scratch` is that of
+    `multiply_transposed`.
     """
     layers, _, batch, gates = window.z.shape
     units = window.dh.shape[2]
     steps = ids.shape[0]
     rows = steps * batch
     joined = gates - apart * units
+    characters = ids.reshape(rows)
     first, last = _share(gates, part, parts)
+    joined_last = min(last, joined)
+    apart_first, apart_last = max(first - joined, 0), max(last - joined, 0)
     for layer in range(layers):
         z = window.z[layer, :steps].reshape(rows, gates)
+        tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
         before = window.states[layer, 0, :steps].reshape(rows, units)
-        multiply_transposed(z, before, gradients.recurrent[layer], first, min(last, joined), scratch)
-        if apart > 0:
-            tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
-            multiply_transposed(tape, before, gradients.recurrent[layer, joined:], max(first, joined) - joined,
-                                last - joined, scratch)
-        if layer > 0:
-            below = _layer_outputs(window, layer - 1, steps, dropout).reshape(rows, units)
-            multiply_transposed(z, below, gradients.input[layer - 1], first, last, scratch)
-        if part == 0:
-            _add_rows(z, gradients.bias_input[layer])
-            _copy(gradients.bias_input[layer], gradients.bias_recurrent[layer])
+        below = _layer_outputs(window, max(layer - 1, 0), steps, dropout).reshape(rows, units)
+        bias = gradients.bias_input[layer]
+        for start in range(0, rows, SUM_BLOCK):
+            count = min(SUM_BLOCK, rows - start)
+            _add_rows(z, start, count, first, last, bias)
             if apart > 0:
-                _add_rows(tape[:, :apart * units], gradients.bias_recurrent[layer, joined:])
-    _scatter_add(ids, window.z[0], gradients.table, first, last)
+                _add_rows(tape, start, count, apart_first, apart_last, gradients.bias_recurrent[layer, joined:])
+                multiply_transposed(tape, before, start, count, gradients.recurrent[layer, joined:], apart_first,
+                                    apart_last, scratch)
+            multiply_transposed(z, before, start, count, gradients.recurrent[layer], first, joined_last, scratch)
+            if layer > 0:
+                multiply_transposed(z, below, start, count, gradients.input[layer - 1], first, last, scratch)
+            else:
+                _scatter_add(characters, z, start, count, first, last, gradients.table)
+        _copy(bias[first:joined_last], gradients.bias_recurrent[layer, first:joined_last])
     top = _layer_outputs(window, layers - 1, steps, dropout).reshape(rows, units)
     dlogits = window.logits[:steps].reshape(rows, window.logits.shape[2])
     first, last = _share(dlogits.shape[1], part, parts)
-    multiply_transposed(dlogits, top, gradients.output, first, last, scratch)
-    if part == parts - 1:
-        _add_rows(dlogits, gradients.output_bias)
+    for start in range(0, rows, SUM_BLOCK):
+        count = min(SUM_BLOCK, rows - start)
+        _add_rows(dlogits, start, count, first, last, gradients.output_bias)
+        multiply_transposed(dlogits, top, start, count, gradients.output, first, last, scratch)
