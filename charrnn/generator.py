@@ -34,7 +34,7 @@ def scratch_for(network: Network, states: np.ndarray, rows: int) -> kernel.Scrat
     layers, kinds, _, hidden = states.shape
     gates, dtype = network.weights.bias.shape[1], states.dtype
     scratch = kernel.Scratch(
-        z=np.zeros((1, rows, gates), dtype), u=np.zeros((1, rows, gates), dtype),
+        z=np.zeros((1, rows, gates), dtype), u=np.zeros((1, rows, network.weights.bias_apart.shape[1]), dtype),
         states=np.zeros((layers, kinds, 2, rows, hidden), dtype),
         tape=np.zeros((rows, network.cell.kept * hidden), dtype),
         logits=np.zeros((1, rows, len(network.weights.output_bias)), dtype),

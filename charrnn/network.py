@@ -93,13 +93,14 @@ class Network:
         self._first = room(1, embedding, gates)[0] if embedding else None
         back = layers if training else 0  # without training, the backward pass's weights take no room
         self.weights = Weights(
-            table=self._table, input=room(layers - 1, hidden, gates), recurrent=room(layers, hidden, gates),
+            table=self._table, input=room(layers - 1, hidden, gates),
+            recurrent=room(layers, hidden, gates - apart), recurrent_apart=room(layers, hidden, apart),
             input_back=room(max(back - 1, 0), gates, hidden), recurrent_back=room(back, gates - apart, hidden),
             apart_back=room(back, apart, hidden), bias=zeros(layers, gates), bias_apart=zeros(layers, apart),
             output=room(1, hidden, vocab)[0], output_back=room(1 if training else 0, vocab, hidden).reshape(-1),
             output_bias=zeros(vocab))
         self._window = Window(
-            z=zeros(layers, steps, batch, gates), u=zeros(1, batch, gates),
+            z=zeros(layers, steps, batch, gates), u=zeros(1, batch, apart),
             states=zeros(layers, len(cell.states), steps + 1, batch, hidden),
             tape=zeros(layers, steps, batch, cell.kept * hidden),
             outputs=zeros(layers, steps, batch, hidden) if training and config.dropout else zeros(0, 0, 0, 0),
@@ -121,7 +122,8 @@ class Network:
         if self._first is not None:
             groups = self.layout.groups(self.flat)
             pack(groups["first"], 1, self._first, 0, self._first.size)
-            multiply(groups["embedding"][None], self._first, self._table[None], 0, len(self._table), REPLACE)
+            multiply(groups["embedding"][None], self._first, self._table[None], self._table.shape[1], 0,
+                     len(self._table), REPLACE)
             if self._first_back is not None:
                 pack(groups["first"], 0, self._first_back, 0, self._first_back.size)
         self.team.run(lambda part, parts: pack_weights(self._parameters, self.weights, self.cell.apart, part, parts))
@@ -172,7 +174,9 @@ class Network:
         """Take the gradient of the table apart into that of the embedding and of the first layer's input weights."""
         gradient, flat = self.layout.groups(self.gradient), self.layout.groups(self.flat)
         assert self._dtable is not None
-        multiply(self._dtable[None], self._first_back, gradient["embedding"][None], 0, len(self._dtable), REPLACE)
+        embedding = gradient["embedding"]
+        multiply(self._dtable[None], self._first_back, embedding[None], embedding.shape[1], 0, len(self._dtable),
+                 REPLACE)
         rows, gates = self._dtable.shape
         for start in range(0, rows, SUM_BLOCK):
             multiply_transposed(self._dtable, flat["embedding"], start, min(SUM_BLOCK, rows - start), gradient["first"],

@@ -69,7 +69,7 @@ def test_multiply(packed: type, tolerance: float, k_len: int) -> None:
         for rows in range(1, 2 * ROWS + 2):
             x = rng.standard_normal((1, rows, k_len)).astype(dtype)
             out = np.full((1, rows, columns), np.nan, dtype)
-            multiply(x, room, out, 0, rows, REPLACE)
+            multiply(x, room, out, out.shape[2], 0, rows, REPLACE)
             assert_product(out, exact_product(x, weights.T), tolerance)
 
 
@@ -86,14 +86,14 @@ def test_multiply_touches_its_own_rows_alone_and_can_add(packed: type, tolerance
     exact, size = exact_product(x[..., :k_len], weights.T)
     for first, last in [(0, 13), (0, 5), (5, 13), (4, 5)]:
         out = np.full((steps, batch, columns), 7, dtype)
-        multiply(x, room, out, first, last, REPLACE)
+        multiply(x, room, out, out.shape[2], first, last, REPLACE)
         assert_product(out[:, first:last], (exact[:, first:last], size[:, first:last]), tolerance)
         assert (np.delete(out, np.s_[first:last], axis=1) == 7).all()
-        multiply(x, room, out, first, last, ADD)
+        multiply(x, room, out, out.shape[2], first, last, ADD)
         assert_product(out[:, first:last], (2 * exact[:, first:last], 2 * size[:, first:last]), tolerance)
         assert (np.delete(out, np.s_[first:last], axis=1) == 7).all()
     out = np.full((steps, batch, columns), 7, dtype)
-    multiply(x, room, out, 6, 6, REPLACE)
+    multiply(x, room, out, out.shape[2], 6, 6, REPLACE)
     assert (out == 7).all()
 
 

@@ -16,27 +16,26 @@ from charrnn.kernels.jit import jit
 
 
 @jit
-def _add_sigmoid(z, u, bias):
+def _apply_sigmoid(z):
     for j in range(z.size):
-        z[j] = sigmoid(z[j] + u[j] + bias[j])
+        z[j] = sigmoid(z[j])
 
 
 @jit
-def _advance(r, z, n, u, bias, bias_apart, h_prev, hidden, h):
+def _advance(r, z, n, u, bias_apart, h_prev, hidden, h):
     one = h.dtype.type(1)
     for j in range(h.size):
         hidden[j] = u[j] + bias_apart[j]
-        n[j] = tanh(n[j] + bias[j] + r[j] * hidden[j])
+        n[j] = tanh(n[j] + r[j] * hidden[j])
         h[j] = (one - z[j]) * n[j] + z[j] * h_prev[j]
 
 
 @jit
-def forward(z, u, bias, bias_apart, states, t, b, tape):
+def forward(z, u, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, state (h,), tape W_hn h + b_hn."""
     n = states.shape[3]
-    _add_sigmoid(z[:2 * n], u[:2 * n], bias[:2 * n])
-    _advance(z[:n], z[n:2 * n], z[2 * n:], u[2 * n:], bias[2 * n:], bias_apart, states[0, t, b], tape,
-             states[0, t + 1, b])
+    _apply_sigmoid(z[:2 * n])
+    _advance(z[:n], z[n:2 * n], z[2 * n:], u, bias_apart, states[0, t, b], tape, states[0, t + 1, b])
 
 
 @jit

@@ -19,15 +19,15 @@ from charrnn.kernels.jit import jit
 
 
 @jit
-def _add_sigmoid(z, u, bias):
+def _apply_sigmoid(z):
     for j in range(z.size):
-        z[j] = sigmoid(z[j] + u[j] + bias[j])
+        z[j] = sigmoid(z[j])
 
 
 @jit
-def _add_tanh(z, u, bias):
+def _apply_tanh(z):
     for j in range(z.size):
-        z[j] = tanh(z[j] + u[j] + bias[j])
+        z[j] = tanh(z[j])
 
 
 @jit
@@ -40,12 +40,12 @@ def _advance(i, f, g, o, c_prev, c, tanh_c, h):
 
 
 @jit
-def forward(z, u, bias, bias_apart, states, t, b, tape):
+def forward(z, u, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, states (h, c), tape tanh(c')."""
     n = states.shape[3]
-    _add_sigmoid(z[:2 * n], u[:2 * n], bias[:2 * n])
-    _add_tanh(z[2 * n:3 * n], u[2 * n:3 * n], bias[2 * n:3 * n])
-    _add_sigmoid(z[3 * n:], u[3 * n:], bias[3 * n:])
+    _apply_sigmoid(z[:2 * n])
+    _apply_tanh(z[2 * n:3 * n])
+    _apply_sigmoid(z[3 * n:])
     _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], tape,
              states[0, t + 1, b])
 

@@ -14,16 +14,16 @@ from charrnn.kernels.jit import jit
 
 
 @jit
-def _advance(z, u, bias, h):
+def _advance(z, h):
     for j in range(h.size):
-        z[j] = tanh(z[j] + u[j] + bias[j])
+        z[j] = tanh(z[j])
         h[j] = z[j]
 
 
 @jit
-def forward(z, u, bias, bias_apart, states, t, b, tape):
+def forward(z, u, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, state (h,)."""
-    _advance(z, u, bias, states[0, t + 1, b])
+    _advance(z, states[0, t + 1, b])
 
 
 @jit

@@ -14,17 +14,17 @@ class Cell:
     The sweep over time, the matrix products and the memory are the same for all cells and live in
     `charrnn.kernels.sweep`. It calls, for every row of the batch,
 
-        forward(z, u, bias, bias_apart, states, t, b, tape)
+        forward(z, u, bias_apart, states, t, b, tape)
         hold(z, states, t, b, tape, unit, value)
         backward(z, states, t, b, tape, dh, dstates)
 
     with, for G gates, S states and A kept values of H units each:
 
-    z : (G * H,), product of the layer's input with the input weights; `forward` leaves the gates in it, `backward` the
-        gradient of what went into the gates.
-    u : (G * H,), product of the previous h with the recurrent weights.
-    bias : (G * H,), sum of both biases; for the gates that are `apart`, of the input's alone.
-    bias_apart : (apart * H,), recurrent bias of the gates that are apart.
+    z : (G * H,), what goes into the gates: products of the layer's input and of the previous h, and the biases; for
+        the gates that are `apart`, the input's alone. `forward` leaves the gates in it, `backward` the gradient of what
+        went into them.
+    u : (apart * H,), product of the previous h with the recurrent weights of the gates that are apart.
+    bias_apart : (apart * H,), their recurrent bias.
     states : (S, T + 1, B, H), of which [:, t, b] is before and [:, t + 1, b] after the step; h is the first.
     tape : (A * H,), what `forward` keeps for `backward`; `backward` leaves the gradient of the `apart` gates' recurrent
         product at its start.

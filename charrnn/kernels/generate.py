@@ -11,17 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.product import REPLACE, multiply
+from charrnn.kernels.product import ADD, REPLACE, multiply
 from charrnn.kernels.random import mix, uniform
 from charrnn.kernels.softmax import _add, _maximum, softmax
-from charrnn.kernels.sweep import _copy, cell_forward
+from charrnn.kernels.sweep import _copy, add_recurrent, cell_forward, start_gates
 
 
 class Scratch(NamedTuple):
     """Room for one step; shapes as in `charrnn.kernels.sweep.Window`."""
 
     z: np.ndarray  # (1, B, G * H)
-    u: np.ndarray  # (1, B, G * H)
+    u: np.ndarray  # (1, B, apart * H)
     states: np.ndarray  # (L, S, 2, B, H) before and after the step; [:, :, 0] is where the next one starts
     tape: np.ndarray  # (B, A * H)
     logits: np.ndarray  # (1, B, V)
@@ -157,21 +157,20 @@ def advance(current, weights, scratch, holds, first, last):
     layers, kinds = scratch.states.shape[:2]
     for layer in range(layers):
         states = scratch.states[layer]
-        if layer == 0:
-            for b in range(first, last):
-                _copy(weights.table[current[b]], scratch.z[0, b])
-        else:
-            multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, first, last, REPLACE)
-        multiply(states[0, 0:1], weights.recurrent[layer], scratch.u, first, last, REPLACE)
+        start_gates(current, weights, layer, scratch.z[0], first, last)
+        if layer > 0:
+            multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, scratch.z.shape[2], first,
+                     last, ADD)
+        add_recurrent(states[0, 0:1], weights, layer, scratch.z, scratch.u, first, last)
         for b in range(first, last):
-            cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, 0, b,
-                         scratch.tape[b])
+            cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias_apart[layer], states, 0, b, scratch.tape[b])
         for k in range(holds.layer.size):
             if holds.layer[k] == layer:
                 for b in range(first, last):
                     if holds.row[k] < 0 or holds.row[k] == b:
                         cell_hold(scratch.z[0, b], states, 0, b, scratch.tape[b], holds.unit[k], holds.value[k])
-    multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, first, last, REPLACE)
+    multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, scratch.logits.shape[2], first, last,
+             REPLACE)
     for b in range(first, last):
         _add(scratch.logits[0, b], weights.output_bias)
         for layer in range(layers):

@@ -139,19 +139,20 @@ def _left_operand_overload(x, t, steps, first, last, packed, factors):
 
 
 @jit
-def multiply(x, packed, out, first, last, add):
-    """out[:, first:last] (+)= x[:, first:last] @ packed.
+def multiply(x, packed, out, n_len, first, last, add):
+    """out[:, first:last, :n_len] (+)= x[:, first:last] @ packed.
 
     Parameters
     ----------
     x : (T, B, K or more) contiguous; the first K columns count.
     packed : (K * N,), as `pack` writes it.
-    out : (T, B, N) contiguous (out).
+    out : (T, B, N or more) contiguous (out).
+    n_len : N.
     first, last : rows of the batch to do.
     add : `REPLACE` or `ADD`.
     """
     steps, batch = x.shape[:2]
-    n_len = out.shape[2]
+    n_stride = out.shape[2]
     rows = last - first
     if rows <= 0:
         return
@@ -170,7 +171,7 @@ def multiply(x, packed, out, first, last, add):
             columns = min(width, n_len - start)
             for i in range(runs):
                 _tiles(left + i * step_stride * packed.itemsize, row_stride, _ONE, packed, start * factors, columns,
-                       result + (((t + i) * batch + first) * n_len + start) * out.itemsize, n_len, run,
+                       result + (((t + i) * batch + first) * n_stride + start) * out.itemsize, n_stride, run,
                        columns // lanes, factors, add)
         keep_alive(owner)
 

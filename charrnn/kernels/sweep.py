@@ -17,6 +17,7 @@ import numpy as np
 from charrnn.kernels.jit import jit
 from charrnn.kernels.product import _ONE, _ZERO, ADD, REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, panel_count
 from charrnn.kernels.random import drop, mix
+from charrnn.kernels.softmax import _add
 
 
 #: Bytes of gates that pass through one kind of work before the next takes them up, while they are in a core's cache.
@@ -29,11 +30,12 @@ class Weights(NamedTuple):
     table: np.ndarray  # (V, G * H) what each character puts into the first layer's gates
     input: np.ndarray  # (L - 1, H * G * H) packed, layers above the first
     input_back: np.ndarray  # (L - 1, G * H * H) packed transposed
-    recurrent: np.ndarray  # (L, H * G * H) packed
+    recurrent: np.ndarray  # (L, H * (G - apart) * H) packed
+    recurrent_apart: np.ndarray  # (L, H * apart * H) packed
     recurrent_back: np.ndarray  # (L, (G - apart) * H * H) packed transposed
     apart_back: np.ndarray  # (L, apart * H * H) packed transposed
     bias: np.ndarray  # (L, G * H)
-    bias_apart: np.ndarray  # (L, apart * H)
+    bias_apart: np.ndarray  # (L, apart * H) recurrent bias of the gates that are apart
     output: np.ndarray  # (H * V) packed
     output_back: np.ndarray  # (V * H) packed transposed
     output_bias: np.ndarray  # (V,)
@@ -43,7 +45,7 @@ class Window(NamedTuple):
     """What passes through the net in one window of text; kept from the forward pass for the backward pass."""
 
     z: np.ndarray  # (L, T, B, G * H) gates, then the gradient of what went into them
-    u: np.ndarray  # (1, B, G * H) recurrent product of one step
+    u: np.ndarray  # (1, B, apart * H) recurrent product of one step for the gates that are apart
     states: np.ndarray  # (L, S, T + 1, B, H), [:, :, 0] the initial ones
     tape: np.ndarray  # (L, T, B, A * H)
     outputs: np.ndarray  # (L, T, B, H) outputs after dropout; (0, 0, 0, 0) without dropout
@@ -86,7 +88,9 @@ def pack_weights(parameters, weights, apart, part, parts):
     training = weights.recurrent_back.shape[0] > 0
     for layer in range(weights.recurrent.shape[0]):
         recurrent = parameters.recurrent[layer]
-        _pack_share(recurrent, _ONE, weights.recurrent[layer], part, parts)
+        _pack_share(recurrent[:joined], _ONE, weights.recurrent[layer], part, parts)
+        if apart > 0:
+            _pack_share(recurrent[joined:], _ONE, weights.recurrent_apart[layer], part, parts)
         if layer > 0:
             _pack_share(parameters.input[layer - 1], _ONE, weights.input[layer - 1], part, parts)
         if training:
@@ -109,7 +113,7 @@ def pack_weights(parameters, weights, apart, part, parts):
         _copy(parameters.output_bias, weights.output_bias)
 
 
-def cell_forward(z, u, bias, bias_apart, states, t, b, tape):
+def cell_forward(z, u, bias_apart, states, t, b, tape):
     """Stand-in for `Cell.forward`."""
     raise NotImplementedError
 
@@ -117,6 +121,27 @@ def cell_forward(z, u, bias, bias_apart, states, t, b, tape):
 def cell_backward(z, states, t, b, tape, dh, dstates):
     """Stand-in for `Cell.backward`."""
     raise NotImplementedError
+
+
+@jit
+def start_gates(ids, weights, layer, z, first, last):
+    """Start the sums in (B, G * H) `z`: with the bias, and in the first layer with what the characters (B,) put in.
+
+    Going over the rows in order, before the products do by columns, is also what brings them into the cache.
+    """
+    for b in range(first, last):
+        _copy(weights.bias[layer], z[b])
+        if layer == 0:
+            _add(z[b], weights.table[ids[b]])
+
+
+@jit
+def add_recurrent(h, weights, layer, z, u, first, last):
+    """Add the recurrent product of (1, B, H) `h` to the gates (1, B, G * H) `z`; that of gates apart goes into `u`."""
+    apart = weights.bias_apart.shape[1]
+    multiply(h, weights.recurrent[layer], z, z.shape[2] - apart, first, last, ADD)
+    if apart > 0:
+        multiply(h, weights.recurrent_apart[layer], u, apart, first, last, REPLACE)
 
 
 @jit
@@ -145,14 +170,14 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
         below = _layer_outputs(window, max(layer - 1, 0), steps, dropout)
         for start in range(0, steps, chunk):
             end = min(start + chunk, steps)
-            if layer > 0:
-                multiply(below[start:end], weights.input[layer - 1], z[start:end], first, last, REPLACE)
             for t in range(start, end):
-                multiply(states[0, t:t + 1], weights.recurrent[layer], window.u, first, last, REPLACE)
+                start_gates(ids[t], weights, layer, z[t], first, last)
+            if layer > 0:
+                multiply(below[start:end], weights.input[layer - 1], z[start:end], z.shape[2], first, last, ADD)
+            for t in range(start, end):
+                add_recurrent(states[0, t:t + 1], weights, layer, z[t:t + 1], window.u, first, last)
                 for b in range(first, last):
-                    if layer == 0:
-                        _copy(weights.table[ids[t, b]], z[t, b])
-                    cell_forward(z[t, b], window.u[0, b], weights.bias[layer], weights.bias_apart[layer], states, t, b,
+                    cell_forward(z[t, b], window.u[0, b], weights.bias_apart[layer], states, t, b,
                                  window.tape[layer, t, b])
         if dropout > 0:
             for t in range(steps):
@@ -161,7 +186,7 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
                     _copy(states[0, t + 1, b], row)
                     drop(row, mix(mix(mix(key, layer), t), b), dropout)
     top = _layer_outputs(window, layers - 1, steps, dropout)
-    multiply(top, weights.output, window.logits[:steps], first, last, REPLACE)
+    multiply(top, weights.output, window.logits[:steps], window.logits.shape[2], first, last, REPLACE)
 
 
 def backward_pass(ids, weights, window, first, last, dropout, key):
@@ -170,7 +195,8 @@ def backward_pass(ids, weights, window, first, last, dropout, key):
     steps = ids.shape[0]
     dh = window.dh[:steps]
     chunk = _steps_in_cache(window.z[0], last - first)
-    multiply(window.logits[:steps], weights.output_back, dh, first, last, REPLACE)
+    units = dh.shape[2]
+    multiply(window.logits[:steps], weights.output_back, dh, units, first, last, REPLACE)
     for layer in range(layers - 1, -1, -1):
         if dropout > 0:
             for t in range(steps):
@@ -182,11 +208,12 @@ def backward_pass(ids, weights, window, first, last, dropout, key):
             for t in range(end - 1, start - 1, -1):
                 for b in range(first, last):
                     cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates)
-                multiply(z[t:t + 1], weights.recurrent_back[layer], dstates[0:1], first, last, ADD)
+                multiply(z[t:t + 1], weights.recurrent_back[layer], dstates[0:1], units, first, last, ADD)
                 if weights.apart_back.shape[1] > 0:
-                    multiply(window.tape[layer, t:t + 1], weights.apart_back[layer], dstates[0:1], first, last, ADD)
+                    multiply(window.tape[layer, t:t + 1], weights.apart_back[layer], dstates[0:1], units, first, last,
+                             ADD)
             if layer > 0:
-                multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], first, last, REPLACE)
+                multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], units, first, last, REPLACE)
 
 
 @jit
