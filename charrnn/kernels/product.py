@@ -15,7 +15,17 @@ from numba import types
 from numba.extending import overload
 
 from charrnn.kernels.jit import FASTMATH, jit
-from charrnn.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, address, keep_alive, multiply_tile
+from charrnn.kernels.tile import (
+    LANES,
+    ROWS,
+    VECTOR_BYTES,
+    VECTORS,
+    address,
+    interleave_bf16,
+    keep_alive,
+    multiply_tile,
+    round_bf16_row,
+)
 
 #: Rows of activations that pass through one panel of weights before the next panel is taken up.
 ROW_BLOCK = 192
@@ -122,11 +132,11 @@ def _left_operand_overload(x, t, steps, first, last, packed, factors):
 
         def rounded(x, t, steps, first, last, packed, factors):
             out = np.empty((steps, last - first, factors), np.uint32)
+            rows, k_len = x.shape[1], x.shape[2]
             for i in range(steps):
                 for b in range(last - first):
-                    row, line = out[i, b], x[t + i, first + b]
-                    for k in range(factors):
-                        row[k] = pair_bf16(line[2 * k], line[2 * k + 1])
+                    round_bf16_row(address(x) + ((t + i) * rows + first + b) * k_len * x.itemsize,
+                                   address(out) + (i * (last - first) + b) * factors * out.itemsize, 2 * factors)
             return out, address(out), (last - first) * factors, factors
 
         return rounded
@@ -186,16 +196,15 @@ def _pack_rows_overload(x, start, count, column, columns, packed):
     if packed.dtype == types.uint32:
 
         def rounded(x, start, count, column, columns, packed):
-            for m in range((count + 1) // 2):
-                row = packed[m * columns:][:columns]
-                low = x[start + 2 * m][column:][:columns]
-                if 2 * m + 1 < count:
-                    high = x[start + 2 * m + 1][column:][:columns]
-                    for n in range(columns):
-                        row[n] = pair_bf16(low[n], high[n])
-                else:
-                    for n in range(columns):
-                        row[n] = np.uint32(round_bf16(low[n]) >> np.uint32(16))
+            stride = x.shape[1] * x.itemsize
+            low = address(x) + start * stride + column * x.itemsize
+            for m in range(count // 2):
+                interleave_bf16(low, low + stride, address(packed) + m * columns * packed.itemsize, columns)
+                low += 2 * stride
+            if count % 2:
+                row, line = packed[count // 2 * columns:][:columns], x[start + count - 1][column:][:columns]
+                for n in range(columns):
+                    row[n] = np.uint32(round_bf16(line[n]) >> np.uint32(16))
             return (count + 1) // 2
 
         return rounded
@@ -221,9 +230,11 @@ def _left_columns_overload(g, start, count, column, columns, packed):
     if packed.dtype == types.uint32:
 
         def rounded(g, start, count, column, columns, packed):
-            out = np.empty((count + 1) // 2 * columns, np.uint32)
-            _pack_rows(g, start, count, column, columns, out)
-            return out, address(out), columns
+            before = column % LANES  # whole vectors are converted, from the one on that holds the first column
+            wide = (before + columns + LANES - 1) // LANES * LANES
+            out = np.empty((count + 1) // 2 * wide, np.uint32)
+            _pack_rows(g, start, count, column - before, wide, out)
+            return out, address(out) + before * out.itemsize, wide
 
         return rounded
 

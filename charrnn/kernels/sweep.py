@@ -15,10 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.product import _ONE, _ZERO, ADD, REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, panel_count
+from charrnn.kernels.product import (
+    _ONE,
+    _ZERO,
+    ADD,
+    REPLACE,
+    SUM_BLOCK,
+    multiply,
+    multiply_transposed,
+    pack,
+    panel_count,
+)
 from charrnn.kernels.random import drop, mix
 from charrnn.kernels.softmax import _add
-
 
 #: Bytes of gates that pass through one kind of work before the next takes them up, while they are in a core's cache.
 _CACHED = 128 * 1024

@@ -150,6 +150,75 @@ def keep_alive(typing_context, array):
     return types.void(array), lambda context, builder, signature, arguments: context.get_dummy_value()
 
 
+def _convert_loop(builder, count, step, emit):
+    """Emit a loop that calls `emit` with i = 0, step, ... below `count` (an i64 above 0)."""
+    entry, loop, done = builder.block, builder.append_basic_block("convert"), builder.append_basic_block("converted")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    i = builder.phi(ir.IntType(64))
+    emit(i)
+    following = builder.add(i, ir.Constant(ir.IntType(64), step))
+    i.add_incoming(ir.Constant(ir.IntType(64), 0), entry)
+    i.add_incoming(following, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.position_at_end(done)
+
+
+@intrinsic
+def interleave_bf16(typing_context, low, high, target, count):
+    """Round two rows of float32 to bfloat16 and store them as pairs, `low` first in each.
+
+    `low`, `high` and `target` are addresses; `count`, a multiple of 16 above 0, is that of the pairs.
+    """
+    signature = types.void(types.intp, types.intp, types.intp, types.intp)
+
+    def emit(context, builder, signature, arguments):
+        low, high, target, count = arguments
+        floats, halves = ir.VectorType(ir.FloatType(), 16), ir.VectorType(ir.IntType(16), 32)
+        low, high = (builder.inttoptr(row, ir.FloatType().as_pointer()) for row in (low, high))
+        target = builder.inttoptr(target, ir.IntType(32).as_pointer())
+        order = ir.Constant(ir.VectorType(ir.IntType(32), 32), [i // 2 + 16 * (i % 2) for i in range(32)])
+
+        def sixteen(i):
+            rows = [builder.load(builder.bitcast(builder.gep(row, [i]), floats.as_pointer()), align=4)
+                    for row in (high, low)]
+            kind = ir.FunctionType(halves, [floats, floats])
+            both = builder.asm(kind, "vcvtne2ps2bf16 $2, $1, $0", "=v,v,v", rows, side_effect=False)
+            pairs = builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
+            builder.store(pairs, builder.bitcast(builder.gep(target, [i]), halves.as_pointer()), align=4)
+
+        _convert_loop(builder, count, 16, sixteen)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def round_bf16_row(typing_context, source, target, count):
+    """Round a row of float32 to bfloat16, kept in order: elements 2 k and 2 k + 1 become pair k.
+
+    `source` and `target` are addresses; `count`, a multiple of 16 above 0, is that of the elements.
+    """
+    signature = types.void(types.intp, types.intp, types.intp)
+
+    def emit(context, builder, signature, arguments):
+        source, target, count = arguments
+        floats, halves = ir.VectorType(ir.FloatType(), 16), ir.VectorType(ir.IntType(16), 16)
+        source = builder.inttoptr(source, ir.FloatType().as_pointer())
+        target = builder.inttoptr(target, ir.IntType(16).as_pointer())
+
+        def sixteen(i):
+            row = builder.load(builder.bitcast(builder.gep(source, [i]), floats.as_pointer()), align=4)
+            kind = ir.FunctionType(halves, [floats])
+            rounded = builder.asm(kind, "vcvtneps2bf16 $1, $0", "=v,v", [row], side_effect=False)
+            builder.store(rounded, builder.bitcast(builder.gep(target, [i]), halves.as_pointer()), align=2)
+
+        _convert_loop(builder, count, 16, sixteen)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 @intrinsic
 def multiply_tile(typing_context, rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len,
                   add):
