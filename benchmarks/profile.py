@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.kernels.share import Share, new_barrier
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.kernels.sweep import weight_gradients
 from charrnn.model import initial_parameters
@@ -31,8 +32,9 @@ def main() -> None:
     forward, backward = passes(config.cell)
     window, weights, none = network._window, network.weights, np.uint64(0)
     losses = np.zeros((STEPS, BATCH), np.float32)
+    whole = Share(0, BATCH, 0, 1, new_barrier())
     phases = {
-        "forward": lambda: forward(ids, weights, window, 0, BATCH, 0.0, none),
+        "forward": lambda: forward(ids, weights, window, whole, 0.0, none),
         "softmax and loss": lambda: cross_entropy(window.logits, weights.output_bias, ids, losses, VOCAB, 1e-4, 0,
                                                   BATCH),
         "backward": lambda: backward(ids, weights, window, 0, BATCH, 0.0, none),

@@ -14,6 +14,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import generate as kernel
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.random import mix
+from charrnn.kernels.share import Share
 from charrnn.network import Network
 
 
@@ -88,16 +89,11 @@ class Generator:
         rows = len(self._current)
         ids, log_probabilities = np.zeros((count, rows), np.int64), np.zeros((count, rows))
 
-        def write(part: int, parts: int) -> None:
-            first, last = rows * part // parts, rows * (part + 1) // parts
-            if first < last:
-                self._kernel(self._current, self._network.weights, self._scratch, self._holds,
-                             self._network.config.vocab_size, self._choice, self._keys, self._position, ids,
-                             log_probabilities, first, last)
+        def write(share: Share) -> None:
+            self._kernel(self._current, self._network.weights, self._scratch, self._holds,
+                         self._network.config.vocab_size, self._choice, self._keys, self._position, ids,
+                         log_probabilities, share)
 
-        if rows == 1:
-            write(0, 1)
-        else:
-            self._network.team.run(write)
+        self._network.share_out(rows, write)
         self._position += count
         return ids, log_probabilities

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,15 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import sweep
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.product import REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack
+from charrnn.kernels.share import Share, abandon, new_barrier
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.kernels.sweep import Weights, Window, pack_weights, weight_gradients
 from charrnn.kernels.tile import HAS_BF16, PANEL
 from charrnn.model import Layout, padded
 from charrnn.threads import Team
+
+#: Parameters above which threads share the columns of a row's products: below, they would wait longer than they work.
+SHARED_PARAMETERS = 300_000
 
 #: dtype of packed weights for each precision; "f64" is for gradient checks.
 _PACKED = {"f32": np.float32, "bf16": np.uint32, "f64": np.float64}
@@ -132,9 +136,27 @@ class Network:
         """Return copies of the parameters under PyTorch's names and shapes."""
         return self.layout.to_named(self.flat)
 
-    def _rows(self, part: int, parts: int) -> tuple[int, int]:
-        """Return the rows of the batch that thread `part` takes."""
-        return self.batch_size * part // parts, self.batch_size * (part + 1) // parts
+    def share_out(self, rows: int, job: Callable[[Share], None]) -> None:
+        """Call `job` in every thread with its share of `rows` rows: of the rows, or where these are few, of columns."""
+        by_columns = rows < self.team.size and self.layout.size > SHARED_PARAMETERS
+        barrier = new_barrier()
+
+        def work(part: int, parts: int) -> None:
+            if by_columns:
+                share = Share(0, rows, part, parts, barrier)
+            else:
+                share = Share(rows * part // parts, rows * (part + 1) // parts, 0, 1, barrier)
+            try:
+                if share.first < share.last:
+                    job(share)
+            except BaseException:
+                abandon(barrier)
+                raise
+
+        if rows == 1 and not by_columns:
+            work(0, 1)
+        else:
+            self.team.run(work)
 
     def loss_and_gradient(self, ids: np.ndarray, targets: np.ndarray, key: int = 0) -> float:
         """Go forward and back through one window; returns the mean loss and leaves its gradient in `gradient`.
@@ -150,18 +172,17 @@ class Network:
         window.dstates[...] = 0
         scale = 1.0 / ids.size
 
-        def through(part: int, parts: int) -> None:
-            first, last = self._rows(part, parts)
-            if first < last:
-                self._forward(ids, weights, window, first, last, dropout, seed)
+        def through(share: Share) -> None:
+            self._forward(ids, weights, window, share, dropout, seed)
+            if share.part == 0:
                 cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, scale,
-                              first, last)
-                self._backward(ids, weights, window, first, last, dropout, seed)
+                              share.first, share.last)
+                self._backward(ids, weights, window, share.first, share.last, dropout, seed)
 
         def sum_up(part: int, parts: int) -> None:
             weight_gradients(ids, window, self._gradients, part, parts, dropout, self.cell.apart, self._scratch[part])
 
-        self.team.run(through)
+        self.share_out(self.batch_size, through)
         self.team.run(sum_up)
         if self._first_back is not None:
             self._embedding_gradient()
@@ -187,14 +208,13 @@ class Network:
         window, weights = self._window, self.weights
         window.states[:, :, 0] = self.states
 
-        def through(part: int, parts: int) -> None:
-            first, last = self._rows(part, parts)
-            if first < last:
-                self._forward(ids, weights, window, first, last, 0.0, np.uint64(0))
+        def through(share: Share) -> None:
+            self._forward(ids, weights, window, share, 0.0, np.uint64(0))
+            if share.part == 0:
                 cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, 0.0,
-                              first, last)
+                              share.first, share.last)
 
-        self.team.run(through)
+        self.share_out(self.batch_size, through)
         self.states = window.states[:, :, len(ids)].copy()
         return self._losses[: len(ids)].copy()
 
@@ -206,8 +226,8 @@ class Network:
         """
         window = self._window
         window.states[:, :, 0] = self.states
-        self.team.run(lambda part, parts: self._forward(ids, self.weights, window, *self._rows(part, parts), 0.0,
-                                                        np.uint64(0)))
+        self.share_out(self.batch_size,
+                       lambda share: self._forward(ids, self.weights, window, share, 0.0, np.uint64(0)))
         self.states = window.states[:, :, len(ids)].copy()
         return window
 

@@ -10,6 +10,7 @@ from charrnn.config import CellHold, ModelConfig, SampleConfig
 from charrnn.errors import ConfigError
 from charrnn.generator import Generator, advance, holds_for, scratch_for
 from charrnn.kernels.generate import Holds
+from charrnn.kernels.share import Share, new_barrier
 from charrnn.model import initial_parameters
 from charrnn.network import Network
 from tests.reference.network import layer_forward
@@ -54,7 +55,7 @@ def test_advance_follows_the_equations_with_cells_held(cell: str, held: list[tup
     holds = holds_for(net, [CellHold(*hold) for hold in held])
     found = []
     for current in rows:
-        advance(cell)(current.astype(np.int64), net.weights, scratch, holds, 0, 3)
+        advance(cell)(current.astype(np.int64), net.weights, scratch, holds, Share(0, 3, 0, 1, new_barrier()))
         found.append(scratch.logits[0, :, :V].copy())
     for b in range(3):
         np.testing.assert_allclose(np.array(found)[:, b], reference_logits(net, rows[:, b], held), atol=2e-5)
@@ -67,7 +68,7 @@ def test_rows_are_held_apart_and_others_are_left_alone() -> None:
     holds = Holds(np.array([1, 2]), np.array([0, 1]), np.array([3, 5]), np.array([0.9, -0.9], np.float32))
     for id_ in ids:
         scratch.logits[...] = 0
-        advance("gru")(np.full(3, id_), net.weights, scratch, holds, 1, 3)
+        advance("gru")(np.full(3, id_), net.weights, scratch, holds, Share(1, 3, 0, 1, new_barrier()))
         assert not scratch.logits[0, 0].any()  # row 0 was not asked for
     expected = [reference_logits(net, ids, [held])[-1] for held in ((0, 3, 0.9), (1, 5, -0.9))]
     np.testing.assert_allclose(scratch.logits[0, 1:, :V], expected, atol=2e-5)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.product import ADD, REPLACE, multiply
+from charrnn.kernels.product import ADD, REPLACE, multiply_share
 from charrnn.kernels.random import mix, uniform
+from charrnn.kernels.share import meet
 from charrnn.kernels.softmax import _add, _maximum, softmax
 from charrnn.kernels.sweep import _copy, add_recurrent, cell_forward, start_gates
 
@@ -146,8 +147,10 @@ def cell_hold(z, states, t, b, tape, unit, value):
     raise NotImplementedError
 
 
-def advance(current, weights, scratch, holds, first, last):
-    """Take one character of rows `first` to `last` through the net: its logits are left in `scratch`, states move on.
+def advance(current, weights, scratch, holds, share):
+    """Take one character of each row through the net: its logits are left in `scratch`, states move on.
+
+    Of threads that share columns, the first one does what is not a product; its rows alone are done on return.
 
     Parameters
     ----------
@@ -155,13 +158,17 @@ def advance(current, weights, scratch, holds, first, last):
     holds : what is held; applied after a layer's step, so that the layers above and the logits see it.
     """
     layers, kinds = scratch.states.shape[:2]
+    first, last = share.first, share.last if share.part == 0 else share.first
     for layer in range(layers):
         states = scratch.states[layer]
         start_gates(current, weights, layer, scratch.z[0], first, last)
+        meet(share)
         if layer > 0:
-            multiply(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, scratch.z.shape[2], first,
-                     last, ADD)
-        add_recurrent(states[0, 0:1], weights, layer, scratch.z, scratch.u, first, last)
+            multiply_share(scratch.states[layer - 1, 0, 1:2], weights.input[layer - 1], scratch.z, scratch.z.shape[2],
+                           share, ADD)
+            meet(share)  # where gates are apart, the recurrent product's columns are shared out otherwise
+        add_recurrent(states[0, 0:1], weights, layer, scratch.z, scratch.u, share)
+        meet(share)
         for b in range(first, last):
             cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias_apart[layer], states, 0, b, scratch.tape[b])
         for k in range(holds.layer.size):
@@ -169,8 +176,10 @@ def advance(current, weights, scratch, holds, first, last):
                 for b in range(first, last):
                     if holds.row[k] < 0 or holds.row[k] == b:
                         cell_hold(scratch.z[0, b], states, 0, b, scratch.tape[b], holds.unit[k], holds.value[k])
-    multiply(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, scratch.logits.shape[2], first, last,
-             REPLACE)
+    meet(share)
+    multiply_share(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, scratch.logits.shape[2], share,
+                   REPLACE)
+    meet(share)
     for b in range(first, last):
         _add(scratch.logits[0, b], weights.output_bias)
         for layer in range(layers):
@@ -178,8 +187,8 @@ def advance(current, weights, scratch, holds, first, last):
                 _copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])
 
 
-def generate(current, weights, scratch, holds, vocab_size, choice, keys, position, out, log_probabilities, first, last):
-    """Write characters for rows `first` to `last`.
+def generate(current, weights, scratch, holds, vocab_size, choice, keys, position, out, log_probabilities, share):
+    """Write characters for the rows of `share`.
 
     Parameters
     ----------
@@ -189,8 +198,8 @@ def generate(current, weights, scratch, holds, vocab_size, choice, keys, positio
     out, log_probabilities : (N, B) the characters, and the model's own log-probability of each (out).
     """
     for i in range(out.shape[0]):
-        advance(current, weights, scratch, holds, first, last)
-        for b in range(first, last):
+        advance(current, weights, scratch, holds, share)
+        for b in range(share.first, share.last if share.part == 0 else share.first):
             row = scratch.logits[0, b, :vocab_size]
             index, log_probability = choose(row, scratch.order[b], choice, uniform(mix(keys[b], position + i)))
             current[b] = index

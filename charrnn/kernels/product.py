@@ -149,18 +149,8 @@ def _left_operand_overload(x, t, steps, first, last, packed, factors):
 
 
 @jit
-def multiply(x, packed, out, n_len, first, last, add):
-    """out[:, first:last, :n_len] (+)= x[:, first:last] @ packed.
-
-    Parameters
-    ----------
-    x : (T, B, K or more) contiguous; the first K columns count.
-    packed : (K * N,), as `pack` writes it.
-    out : (T, B, N or more) contiguous (out).
-    n_len : N.
-    first, last : rows of the batch to do.
-    add : `REPLACE` or `ADD`.
-    """
+def _multiply_panels(x, packed, out, n_len, first, last, first_panel, last_panel, add):
+    """As `multiply`, of some panels of the columns alone."""
     steps, batch = x.shape[:2]
     n_stride = out.shape[2]
     rows = last - first
@@ -177,13 +167,37 @@ def multiply(x, packed, out, n_len, first, last, add):
         runs, run = count, rows
         if rows == batch:  # nothing lies between one step's rows and the next's
             runs, run = 1, count * rows
-        for start in range(0, n_len, width):
+        for start in range(first_panel * width, min(last_panel * width, n_len), width):
             columns = min(width, n_len - start)
             for i in range(runs):
                 _tiles(left + i * step_stride * packed.itemsize, row_stride, _ONE, packed, start * factors, columns,
                        result + (((t + i) * batch + first) * n_stride + start) * out.itemsize, n_stride, run,
                        columns // lanes, factors, add)
         keep_alive(owner)
+
+
+@jit
+def multiply(x, packed, out, n_len, first, last, add):
+    """out[:, first:last, :n_len] (+)= x[:, first:last] @ packed.
+
+    Parameters
+    ----------
+    x : (T, B, K or more) contiguous; the first K columns count.
+    packed : (K * N,), as `pack` writes it.
+    out : (T, B, N or more) contiguous (out).
+    n_len : N.
+    first, last : rows of the batch to do.
+    add : `REPLACE` or `ADD`.
+    """
+    _multiply_panels(x, packed, out, n_len, first, last, _ZERO, panel_count(n_len, packed.itemsize), add)
+
+
+@jit
+def multiply_share(x, packed, out, n_len, share, add):
+    """As `multiply`, of the rows and columns that are a thread's `Share`."""
+    panels = panel_count(n_len, packed.itemsize)
+    _multiply_panels(x, packed, out, n_len, share.first, share.last, panels * share.part // share.parts,
+                     panels * (share.part + 1) // share.parts, add)
 
 
 def _pack_rows(x, start, count, column, columns, packed):

@@ -4,8 +4,9 @@ Written once for all cells: `cell_forward` and `cell_backward` stand for a cell'
 `charrnn.network` binds with `specialise`. L layers, T steps, B rows, H units, G gates, S states, A kept values, V
 characters; H and V are padded to a multiple of `LANES`, and all that the padding holds is and stays 0.
 
-Rows of the batch are independent of each other in both passes, so threads take rows `first` to `last` each; weight
-gradients are sums over all rows, so there threads take rows of the weight matrices.
+Rows of the batch are independent of each other in both passes, so threads take rows `first` to `last` each, and only
+where there are fewer rows than threads do they share the columns of the forward products (`charrnn.kernels.share`);
+weight gradients are sums over all rows, so there threads take rows of the weight matrices.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from charrnn.kernels.product import (
     REPLACE,
     SUM_BLOCK,
     multiply,
+    multiply_share,
     multiply_transposed,
     pack,
     panel_count,
 )
 from charrnn.kernels.random import drop, mix
+from charrnn.kernels.share import meet
 from charrnn.kernels.softmax import _add
 
 #: Bytes of gates that pass through one kind of work before the next takes them up, while they are in a core's cache.
@@ -145,12 +148,12 @@ def start_gates(ids, weights, layer, z, first, last):
 
 
 @jit
-def add_recurrent(h, weights, layer, z, u, first, last):
+def add_recurrent(h, weights, layer, z, u, share):
     """Add the recurrent product of (1, B, H) `h` to the gates (1, B, G * H) `z`; that of gates apart goes into `u`."""
     apart = weights.bias_apart.shape[1]
-    multiply(h, weights.recurrent[layer], z, z.shape[2] - apart, first, last, ADD)
+    multiply_share(h, weights.recurrent[layer], z, z.shape[2] - apart, share, ADD)
     if apart > 0:
-        multiply(h, weights.recurrent_apart[layer], u, apart, first, last, REPLACE)
+        multiply_share(h, weights.recurrent_apart[layer], u, apart, share, REPLACE)
 
 
 @jit
@@ -166,14 +169,16 @@ def _steps_in_cache(z, rows):
     return max(1, _CACHED // max(rows * z.shape[2] * z.itemsize, 1))
 
 
-def forward_pass(ids, weights, window, first, last, dropout, key):
+def forward_pass(ids, weights, window, share, dropout, key):
     """From characters (T, B) and the initial states in `window` to logits (without bias) and final states.
 
+    Of threads that share columns, the first one does what is not a product.
     `dropout` and `key` (uint64) decide what is left out between the layers and before the output.
     """
     layers = window.z.shape[0]
     steps = ids.shape[0]
-    chunk = _steps_in_cache(window.z[0], last - first)
+    first, last = share.first, share.last if share.part == 0 else share.first
+    chunk = _steps_in_cache(window.z[0], share.last - first)
     for layer in range(layers):
         z, states = window.z[layer, :steps], window.states[layer]
         below = _layer_outputs(window, max(layer - 1, 0), steps, dropout)
@@ -181,13 +186,17 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
             end = min(start + chunk, steps)
             for t in range(start, end):
                 start_gates(ids[t], weights, layer, z[t], first, last)
+            meet(share)
             if layer > 0:
-                multiply(below[start:end], weights.input[layer - 1], z[start:end], z.shape[2], first, last, ADD)
+                multiply_share(below[start:end], weights.input[layer - 1], z[start:end], z.shape[2], share, ADD)
+                meet(share)  # where gates are apart, the recurrent product's columns are shared out otherwise
             for t in range(start, end):
-                add_recurrent(states[0, t:t + 1], weights, layer, z[t:t + 1], window.u, first, last)
+                add_recurrent(states[0, t:t + 1], weights, layer, z[t:t + 1], window.u, share)
+                meet(share)
                 for b in range(first, last):
                     cell_forward(z[t, b], window.u[0, b], weights.bias_apart[layer], states, t, b,
                                  window.tape[layer, t, b])
+                meet(share)
         if dropout > 0:
             for t in range(steps):
                 for b in range(first, last):
@@ -195,7 +204,9 @@ def forward_pass(ids, weights, window, first, last, dropout, key):
                     _copy(states[0, t + 1, b], row)
                     drop(row, mix(mix(mix(key, layer), t), b), dropout)
     top = _layer_outputs(window, layers - 1, steps, dropout)
-    multiply(top, weights.output, window.logits[:steps], window.logits.shape[2], first, last, REPLACE)
+    meet(share)
+    multiply_share(top, weights.output, window.logits[:steps], window.logits.shape[2], share, REPLACE)
+    meet(share)
 
 
 def backward_pass(ids, weights, window, first, last, dropout, key):

@@ -1,0 +1,107 @@
+"""How threads divide a step of the net: by rows of the batch, or, of few rows, by columns of every product.
+
+Rows are independent, so threads with rows of their own never meet. Threads that share columns need each other's results
+a few times in every step, which at this size is some microseconds: they wait for each other in a loop, not by the
+operating system.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from charrnn.kernels.jit import jit
+from charrnn.kernels.tile import address
+
+#: Elements between a barrier's three numbers, so that each has a cache line of its own.
+_LINE = 8
+
+#: Turns in the waiting loop after which a thread lets others have its core, should there be more threads than cores.
+_PATIENCE = 2000
+
+_PAUSES = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
+
+
+class Share(NamedTuple):
+    """What one thread does of a step."""
+
+    first: int  # rows of the batch, from this one
+    last: int  # to before this one
+    part: int  # which of `parts` shares of the columns
+    parts: int
+    barrier: np.ndarray  # (3 * _LINE,) int64: how many wait, how often all have met, whether one will never come
+
+
+def new_barrier() -> np.ndarray:
+    """Return a barrier at which nobody waits."""
+    return np.zeros(3 * _LINE, np.int64)
+
+
+def abandon(barrier: np.ndarray) -> None:
+    """Let go all who wait, now and later: one of them failed, and the results will not be used."""
+    barrier[2 * _LINE] = 1
+
+
+@intrinsic
+def _atomic_add(typing_context, at, value):
+    """Add to the int64 at an address and return what it was; nothing is moved across."""
+
+    def emit(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, arguments[1], "seq_cst")
+
+    return types.int64(types.intp, types.int64), emit
+
+
+@intrinsic
+def _pause(typing_context):
+    """Tell the core that this is a waiting loop."""
+
+    def emit(context, builder, signature, arguments):
+        instruction = _PAUSES.get(platform.machine())
+        if instruction:
+            builder.asm(ir.FunctionType(ir.VoidType(), []), instruction, "~{memory}", [], side_effect=True)
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def _let_others_run(typing_context):
+    """Give up the rest of the time slice, where the system has the call for it."""
+
+    def emit(context, builder, signature, arguments):
+        if os.name == "posix":
+            kind = ir.FunctionType(ir.IntType(32), [])
+            function = builder.module.globals.get("sched_yield") or ir.Function(builder.module, kind, "sched_yield")
+            builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@jit
+def meet(share):
+    """Return when every thread that shares the columns has come here; what each wrote before is then seen by all."""
+    if share.parts == 1:
+        return
+    waiting = address(share.barrier)
+    met, abandoned = waiting + 8 * _LINE, waiting + 16 * _LINE
+    none = np.int64(0)
+    before = _atomic_add(met, none)
+    if _atomic_add(waiting, np.int64(1)) == share.parts - 1:
+        _atomic_add(waiting, -np.int64(share.parts))
+        _atomic_add(met, np.int64(1))
+        return
+    turns = 0
+    while _atomic_add(met, none) == before and _atomic_add(abandoned, none) == 0:
+        turns += 1
+        if turns % _PATIENCE == 0:
+            _let_others_run()
+        _pause()
