@@ -19,6 +19,7 @@ from charrnn.inspection.feature import Tracked
 from charrnn.inspection.findings import Ablation, Signals
 from charrnn.inspection.scoring import Halves
 from charrnn.kernels.generate import Holds, Scratch
+from charrnn.kernels.share import Share, new_barrier
 from charrnn.network import Network
 from charrnn.threads import Team
 
@@ -156,4 +157,5 @@ def _advance(kernel: Callable[..., None], current: np.ndarray, network: Network,
              part: int, parts: int) -> None:
     """Take share `part` of the rows through one character."""
     rows = len(current)
-    kernel(current, network.weights, scratch, holds, rows * part // parts, rows * (part + 1) // parts)
+    share = Share(rows * part // parts, rows * (part + 1) // parts, 0, 1, new_barrier())
+    kernel(current, network.weights, scratch, holds, share)

@@ -25,7 +25,7 @@ _LINE = 8
 #: Turns in the waiting loop after which a thread lets others have its core, should there be more threads than cores.
 _PATIENCE = 2000
 
-_PAUSES = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
 class Share(NamedTuple):
@@ -48,6 +48,12 @@ def abandon(barrier: np.ndarray) -> None:
     barrier[2 * _LINE] = 1
 
 
+def _call(builder, name, result):
+    """Emit a call of a function without arguments."""
+    function = builder.module.globals.get(name)
+    builder.call(function or ir.Function(builder.module, ir.FunctionType(result, []), name), [])
+
+
 @intrinsic
 def _atomic_add(typing_context, at, value):
     """Add to the int64 at an address and return what it was; nothing is moved across."""
@@ -64,9 +70,8 @@ def _pause(typing_context):
     """Tell the core that this is a waiting loop."""
 
     def emit(context, builder, signature, arguments):
-        instruction = _PAUSES.get(platform.machine())
-        if instruction:
-            builder.asm(ir.FunctionType(ir.VoidType(), []), instruction, "~{memory}", [], side_effect=True)
+        if _IS_X86:
+            _call(builder, "llvm.x86.sse2.pause", ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(), emit
@@ -78,9 +83,7 @@ def _let_others_run(typing_context):
 
     def emit(context, builder, signature, arguments):
         if os.name == "posix":
-            kind = ir.FunctionType(ir.IntType(32), [])
-            function = builder.module.globals.get("sched_yield") or ir.Function(builder.module, kind, "sched_yield")
-            builder.call(function, [])
+            _call(builder, "sched_yield", ir.IntType(32))
         return context.get_dummy_value()
 
     return types.void(), emit
