@@ -79,7 +79,7 @@ def test_a_part_that_is_whole_already(tmp_path: Path) -> None:
 
 def test_a_silent_server(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"the server fell silent after [\d,]+ bytes"):
-        fetched(Faults(CONTENT, silence=2.0), tmp_path / "part", attempts=1, patience=0.1)
+        fetched(Faults(CONTENT, silence=9.0), tmp_path / "part", attempts=1, patience=1.0)
 
 
 def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
