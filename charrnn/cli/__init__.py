@@ -13,6 +13,7 @@ from charrnn.cli.options import Group
 COMMANDS = {
     "train": ("charrnn.cli.train", "Learn a model from text files."),
     "sample": ("charrnn.cli.sample", "Generate text with a model."),
+    "inspect-cells": ("charrnn.cli.inspect_cells", "Find what single cells react to, and show it."),
     "eval": ("charrnn.cli.evaluate", "Measure the loss of a text under a model."),
     "info": ("charrnn.cli.info", "Show what a checkpoint holds."),
     "export": ("charrnn.cli.export", "Write a model to a file that other programs read."),

@@ -1,0 +1,161 @@
+"""The page of a model's cells: its data, in as few bytes as show the same picture, put into its template.
+
+The size of the page is bounded by what it holds, not by luck: what the model expects is kept for the whole text; of
+the room that is left, the cells that something was found about get theirs for the whole text as far as it reaches, and
+every cell gets its values over an excerpt as long as still fits.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.inspection.excerpts import excerpt
+from charrnn.inspection.findings import Inspection
+from charrnn.inspection.labels import RULE
+from charrnn.page.gates import record_gates
+from charrnn.storage import storage_error
+
+#: Bytes of arrays on a page; base64 makes four of three, and so the page stays below 10 MB.
+ROOM = 7_000_000
+
+#: Characters of a text that a page shows at most, and findings that it lists.
+MAX_CHARACTERS, MAX_FINDINGS = 100_000, 500
+
+#: Share of the room left beside the predictions that goes to cells over the whole text.
+_WHOLE = 0.6
+
+#: What the largest whole number of a share, a loss in nats and a gate stands for: 1, 15.9 and 1.
+_SHARE_STEPS, _LOSS_STEPS, _GATE_STEPS = 255, 16, 15
+
+_ASSETS = files("charrnn.page") / "assets"
+_SCRIPTS = ("data.js", "colour.js", "text.js", "list.js", "details.js", "gates.js", "main.js")
+
+
+def cell_page(inspection: Inspection, checkpoint: Checkpoint, facts: str, *, threads: int | None = None) -> str:
+    """Return a page on what was found, as one HTML document of at most 10 MB.
+
+    Parameters
+    ----------
+    checkpoint : the model that was inspected.
+    facts : the model and the text in a line.
+    threads : CPU threads (None: all that the process may use).
+    """
+    return _fill(f"Cells of {inspection.checkpoint}", _contents(inspection, checkpoint, facts, threads))
+
+
+def write_page(path: str | os.PathLike[str], page: str) -> int:
+    """Write a page to a file and return its size in bytes; raise `CheckpointError` where that fails."""
+    data = page.encode()
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise storage_error(path, error) from None
+    return len(data)
+
+
+def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, threads: int | None) -> dict[str, Any]:
+    config, vocabulary, predictions = checkpoint.model, checkpoint.vocabulary, inspection.predictions
+    ids, findings = inspection.ids[:MAX_CHARACTERS], inspection.findings[:MAX_FINDINGS]
+    levels, gates = inspection.signals.levels[..., :len(ids)], list(inspection.gates)
+    start = _opening(inspection, len(ids))
+    cells = list(dict.fromkeys((finding.layer, finding.unit) for finding in findings)) or [(0, 0)]
+    choices = predictions.ids.shape[1]
+    cells, first, length = _fitted(cells, len(ids), start, levels.shape[0] * levels.shape[1], len(gates),
+                                   1 + choices + (1 + choices) * ids.itemsize)
+    opened = record_gates(config, checkpoint.weights, ids, cells, gates, threads)
+    losses = np.append(predictions.losses, 0.0)[:len(ids)]
+    return {
+        "facts": facts, "layers": config.num_layers, "units": config.hidden_size, "gates": gates, "start": start,
+        "signal": _signal(inspection),
+        "code_points": vocabulary.code_points.tolist(), "bytes": vocabulary.bytes, "choices": choices,
+        "ids": _base64(ids), "expected": _base64(predictions.ids[:len(ids)].astype(ids.dtype)),
+        "shares": _steps(predictions.probabilities[:len(ids)], _SHARE_STEPS), "losses": _steps(losses, _LOSS_STEPS),
+        "stored": [{"layer": layer, "unit": unit, "values": _base64(_signed(levels[layer, unit])),
+                    "gates": _base64(_nibbles(values))} for (layer, unit), values in zip(cells, opened)],
+        "excerpt": {"start": first, "length": length, "values": _base64(_signed(levels[..., first:first + length]))},
+        "below": _steps(np.array([use.shut for use in inspection.gates.values()]), _SHARE_STEPS),
+        "above": _steps(np.array([use.open for use in inspection.gates.values()]), _SHARE_STEPS),
+        "findings": [finding.to_json() for finding in findings], "none_found": list(inspection.none_found),
+        "dropped": inspection.dropped, "rule": RULE,
+    }
+
+
+def _signal(inspection: Inspection) -> str:
+    """Return what the values are."""
+    source = inspection.signals.source
+    return f"gate {source}" if source in inspection.gates else source if source == "h" else f"tanh {source}"
+
+
+def _opening(inspection: Inspection, characters: int) -> int:
+    """Return the character that the page opens at: where the best finding's feature changes."""
+    if not inspection.findings:
+        return 0
+    values = inspection.features[inspection.findings[0].feature][:characters]
+    newlines = np.array([char == "\n" for char in inspection.text[:characters]])
+    return excerpt(values, 400, newlines=newlines, typical=values.dtype != bool)[0]
+
+
+def _fitted(cells: list[tuple[int, int]], characters: int, middle: int, units: int, gates: int,
+            a_character: int) -> tuple[list[tuple[int, int]], int, int]:
+    """Return the cells that the page has room for over the whole text, and start and length of the excerpt for all.
+
+    Parameters
+    ----------
+    middle : of the excerpt, if possible.
+    units : number of all cells.
+    a_character : bytes that each character takes beside the values of cells.
+    """
+    room = max(ROOM - characters * a_character - 2 * gates * units, 0)
+    a_cell = characters + gates * ((characters + 1) // 2)
+    cells = cells[:max(1, int(_WHOLE * room / a_cell))]
+    length = min(characters, max(100, (room - len(cells) * a_cell) // units))
+    return cells, min(max(middle - length // 2, 0), characters - length), length
+
+
+def _steps(values: np.ndarray, steps: int) -> str:
+    """Return numbers from 0 on as whole `steps`-ths, at most 255, in base64."""
+    return _base64(np.minimum(np.rint(values * steps), 255).astype(np.uint8))
+
+
+def _signed(levels: np.ndarray) -> np.ndarray:
+    """Return signals as whole numbers from -127 to 127."""
+    return np.rint(levels.astype(np.float32) * np.float32(254 / 65534) - np.float32(127)).astype(np.int8)
+
+
+def _nibbles(gates: np.ndarray) -> np.ndarray:
+    """Return gates (G, N) as whole numbers from 0 to 15, two characters a byte, the first in the lower half."""
+    steps = np.rint(gates * _GATE_STEPS).astype(np.uint8)
+    even = np.pad(steps, ((0, 0), (0, steps.shape[1] % 2)))
+    return even[:, ::2] | even[:, 1::2] << 4
+
+
+def _base64(array: np.ndarray) -> str:
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return base64.b64encode(np.ascontiguousarray(little).tobytes()).decode("ascii")
+
+
+def _fill(title: str, contents: dict[str, Any]) -> str:
+    """Put style, script and data into the template; its policy lets the page run this script and load nothing."""
+    style = (_ASSETS / "cells.css").read_text("utf-8")
+    script = "\n".join((_ASSETS / name).read_text("utf-8") for name in _SCRIPTS)
+    policy = ("default-src 'none'; img-src data:; "
+              f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'")
+    # In a script element only "<" could end the data or begin a comment.
+    data = json.dumps(contents, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    template = Template((_ASSETS / "cells.html").read_text("utf-8"))
+    return template.substitute(title=html.escape(title), policy=policy, style=style, script=script, data=data)
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -1,0 +1,62 @@
+"""The text that a model is inspected on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.checkpoint import read_description
+from charrnn.errors import CorpusError
+from charrnn.inspection.texts import held_out_text, named_text
+from charrnn.run_folder import RunFolder
+
+from .runs import TEXT, train
+
+
+def test_it_is_the_end_of_the_corpus(tmp_path: Path) -> None:
+    train(tmp_path / "run", max_steps=1)
+    description = read_description(RunFolder(tmp_path / "run").best)
+    text = held_out_text(description, 10**6)
+    assert description.vocabulary.decode(text.ids) == TEXT[-round(len(TEXT) / 10):]
+    assert (text.name, text.cut) == (f"{tmp_path / 'corpus.txt'}, validation part", False)
+    cut = held_out_text(description, 30)
+    assert (cut.ids.tolist(), cut.cut) == (text.ids[:30].tolist(), True)
+
+
+def test_it_is_the_end_of_each_stream(tmp_path: Path) -> None:
+    train(tmp_path / "run", max_steps=1, split="stream")
+    description = read_description(RunFolder(tmp_path / "run").best)
+    ids = held_out_text(description, 10**6).ids
+    streams = description.vocabulary.encode(TEXT)[:len(TEXT) // 4 * 4].reshape(4, -1)
+    held_out = streams[:, -round(streams.shape[1] / 10):]
+    assert np.array_equal(ids, held_out.reshape(-1))
+
+
+def test_a_corpus_that_is_gone_or_changed_is_told(tmp_path: Path) -> None:
+    train(tmp_path / "run", max_steps=1)
+    description = read_description(RunFolder(tmp_path / "run").best)
+    (tmp_path / "corpus.txt").write_text(TEXT.replace("fox", "xof"), encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"corpus\.txt has changed since.*name the text"):
+        held_out_text(description, 10**6)
+    (tmp_path / "corpus.txt").unlink()
+    with pytest.raises(CorpusError, match=r"cannot be read \(.*corpus\.txt.*no such file.*\): name the text"):
+        held_out_text(description, 10**6)
+
+
+def test_a_corpus_without_a_held_out_part_is_told(tmp_path: Path) -> None:
+    train(tmp_path / "run", max_steps=1, val_fraction=0.0)
+    description = read_description(RunFolder(tmp_path / "run").last)
+    with pytest.raises(CorpusError, match="nothing held out"):
+        held_out_text(description, 10**6)
+
+
+def test_a_named_text_is_read_as_the_model_learned_it(tmp_path: Path) -> None:
+    train(tmp_path / "run", max_steps=1)
+    description = read_description(RunFolder(tmp_path / "run").best)
+    (tmp_path / "other.txt").write_bytes("The €quick fox\r\nleaps.".encode())
+    text = named_text(str(tmp_path / "other.txt"), description, 100)
+    assert description.vocabulary.decode(text.ids) == "The quick fox\nleaps."
+    assert (text.name, text.unknown, text.cut) == (str(tmp_path / "other.txt"), 1, False)
+    assert named_text(str(tmp_path / "other.txt"), description, 5).cut
