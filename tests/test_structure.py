@@ -36,6 +36,7 @@ LAYERS = (
     ("sampling", "training"),
     ("language_model", "training_run"),
     ("inspection",),
+    ("page",),
     ("console",),
     ("cli",),
     ("__main__",),

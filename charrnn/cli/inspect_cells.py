@@ -81,6 +81,9 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
     """
     given = context.params
     _refuse_contradictions(context)
+    for path in (given["html"], given["export"]):
+        if path is not None:
+            _check_folder(path)
     from charrnn.cli.models import loaded
     from charrnn.inspection.views import best_cell, chosen
 
@@ -110,6 +113,16 @@ def _refuse_contradictions(context: click.Context) -> None:
     for name, spelling in (("html", "--html"), ("export", "--export"), ("as_json", "--json")):
         if given[name] and given["sample"]:
             raise click.UsageError(f"--sample shows text as it is generated: leave out {spelling}", context)
+
+
+def _check_folder(path: str) -> None:
+    """Refuse a file that has no folder before time is spent on what should go into it."""
+    from charrnn.errors import CharRNNError
+    from charrnn.storage import printable
+
+    if not Path(path).parent.is_dir():
+        raise CharRNNError(f"{printable(path)} cannot be written: its folder does not exist; create it, or choose "
+                           "another one")
 
 
 def _cell(context: click.Context, model: LanguageModel) -> tuple[str, tuple[int, int] | None]:
@@ -152,7 +165,9 @@ def _inspected(given: dict[str, Any], path: Path, model: LanguageModel, text: st
     read = texts.held_out_text(model.checkpoint, limit) if text is None else \
         texts.named_text(text, model.checkpoint, limit)
     if read.unknown:
-        say(f"{count(read.unknown)} characters that the model does not know are left out", "note: ", "36")
+        left_out = "1 character that the model does not know is" if read.unknown == 1 else \
+            f"{count(read.unknown)} characters that the model does not know are"
+        say(f"{left_out} left out", "note: ", "36")
     say(f"inspecting {path} on {'the first ' if read.cut else ''}{count(len(read.ids))} characters of {read.name}")
     return inspect(model.checkpoint, read.ids, name=str(path), source=source, regexes=given["regex"],
                    features_file=given["features"], characters=limit, threads=given["threads"]), read

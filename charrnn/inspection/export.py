@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def export(path: str | os.PathLike[str], inspection: Inspection) -> None:
     half = np.float32(LEVELS // 2)
     for layer in range(len(levels)):  # one at a time, since float32 takes twice the room
         activations[layer] = levels[layer] / half - np.float32(1)
-    arrays = {
+    arrays: dict[str, Any] = {
         "code_points": np.array([ord(char) for char in inspection.text], np.uint32), "ids": inspection.ids,
         "activations": activations, "source": np.array(inspection.signals.source),
         "losses": inspection.predictions.losses, "findings": np.array(json.dumps(inspection.to_json())),

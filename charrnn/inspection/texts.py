@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from charrnn.checkpoint import Description
-from charrnn.corpus import read_corpus, read_text
-from charrnn.errors import CharRNNError, CorpusError
+from charrnn.corpus import read_corpus, read_text, recorded_text
+from charrnn.errors import CharRNNError, ConfigError, CorpusError, UnknownCharacterError
 from charrnn.storage import printable
 from charrnn.streams import split_text
 
-_BUILTIN = " (built-in)"
 _ADVICE = "name the text to inspect the model on, or pipe one in"
 
 
@@ -61,15 +59,18 @@ def held_out_text(description: Description, limit: int) -> Text:
     ------
     CorpusError : the corpus is not where it was, has changed, came through a pipe, or nothing of it was held out.
     """
-    names = _names(description.corpus)
-    shown = printable(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""), 200)
-    if not names or "standard input" in names:
-        raise CorpusError(f"the model was trained on text from a pipe, which is not kept: {_ADVICE}")
+    try:
+        paths, glob = recorded_text(description.corpus)
+    except ConfigError:
+        raise CorpusError(f"the text that the model was trained on came through a pipe or is not recorded: {_ADVICE}") \
+            from None
+    shown = printable(", ".join(paths[:3]) + (" ..." if len(paths) > 3 else "") or "the built-in text", 200)
     if not description.train.val_fraction:
         raise CorpusError(f"the model was trained on all of {shown}, with nothing held out: {_ADVICE}")
     try:
-        corpus = read_corpus([name.removesuffix(_BUILTIN) for name in names], description.text,
-                             vocabulary=description.vocabulary)
+        corpus = read_corpus(paths, description.text, glob=glob, vocabulary=description.vocabulary)
+    except UnknownCharacterError:
+        raise CorpusError(f"{shown} has changed since the model was trained on it: {_ADVICE}") from None
     except CharRNNError as error:
         raise CorpusError(f"the text that the model was trained on cannot be read ({error}): {_ADVICE}") from None
     if corpus.sha256 != description.corpus.get("sha256"):
@@ -77,8 +78,3 @@ def held_out_text(description: Description, limit: int) -> Text:
     # Under the split "stream", the parts of the streams follow each other in the order of the text.
     ids = split_text(corpus.ids, description.train).val.reshape(-1)
     return Text(name=f"{shown}, validation part", ids=ids[:limit], unknown=0, cut=len(ids) > limit)
-
-
-def _names(corpus: dict[str, Any]) -> list[str]:
-    sources = corpus.get("sources")
-    return [name for name in sources if isinstance(name, str)] if isinstance(sources, list) else []

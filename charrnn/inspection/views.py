@@ -92,7 +92,7 @@ def views(inspection: Inspection, checkpoint: Checkpoint, *, top: int, context: 
         guide = signal if feature is None else inspection.features[feature]
         start, stop = excerpt(guide, context, newlines=newlines, typical=guide.dtype != bool)
         result.append(View(layer=layer, unit=unit, source=inspection.signals.source, feature=feature,
-                           metric=found and found.metric, score=found and found.score,
+                           metric=found.metric if found else None, score=found.score if found else None,
                            label=found.label if isinstance(found, Finding) else None, start=start,
                            code_points=code_points[start:stop], values=signal[start:stop],
                            is_bytes=checkpoint.vocabulary.bytes))
