@@ -74,7 +74,7 @@ class CellName(click.ParamType):
 @option("Output", "--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.pass_context
 def command(context: click.Context, checkpoint: str | None, text: str | None, **_: Any) -> int:
-    """Find what single cells of a model react to, say how strong the evidence is, and show it.
+    """Find what single cells react to, and show it, with how strong the evidence is.
 
     CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/. TEXT is a file or
     folder, or - for standard input; without it, the validation part of the text that the model was trained on.
