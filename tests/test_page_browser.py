@@ -124,6 +124,11 @@ def test_the_list_is_searched_and_sorted(page: _Page) -> None:
     assert page.text("#headline strong") == "Cell 1:2" and "feature=line_position" in page.run("return location.hash")
 
 
+def test_the_nearest_unit_of_a_feature_without_a_cell_can_be_chosen(page: _Page) -> None:
+    page.run("document.querySelector('#none button').click()")
+    assert page.text("#none button") == "line positionR² 0.42 · 1:6" and page.text("#headline strong") == "Cell 1:6"
+
+
 def test_a_selected_stretch_finds_the_cell_that_is_on_there(page: _Page) -> None:
     first = TEXT.index('"')
     page.go(f"cell=1:2&select={first}-{TEXT.index(chr(34), first + 1)}")

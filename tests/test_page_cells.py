@@ -53,7 +53,8 @@ def test_a_large_vocabulary_takes_two_bytes_a_character() -> None:
 def test_values_are_kept_in_127ths() -> None:
     found, checkpoint = inspection(TEXT, finding())
     data = _data(cell_page(found, checkpoint, ""))
-    (stored,) = data["stored"]
+    stored, nearest = data["stored"]
+    assert (nearest["layer"], nearest["unit"]) == (1, 6)  # the best unit for a feature without a cell
     assert (stored["layer"], stored["unit"]) == (0, 3)
     assert _array(stored["values"], "i1").tolist() == [127 if on else -127 for on in
                                                         found.features["inside_double_quotes"]]

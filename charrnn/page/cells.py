@@ -1,7 +1,7 @@
 """The page of a model's cells: its data, in as few bytes as show the same picture, put into its template.
 
 The size of the page is bounded by what it holds, not by luck: what the model expects is kept for the whole text; of
-the room that is left, the cells that something was found about get theirs for the whole text as far as it reaches, and
+the room that is left, the cells that follow a feature best get theirs for the whole text as far as it reaches, and
 every cell gets its values over an excerpt as long as still fits.
 """
 
@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import os
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -69,7 +70,8 @@ def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, thread
     ids, findings = inspection.ids[:MAX_CHARACTERS], inspection.findings[:MAX_FINDINGS]
     levels, gates = inspection.signals.levels[..., :len(ids)], list(inspection.gates)
     start = _opening(inspection, len(ids))
-    cells = list(dict.fromkeys((finding.layer, finding.unit) for finding in findings)) or [(0, 0)]
+    runners_up = sorted(inspection.best.values(), key=lambda unit: -unit.gain)
+    cells = list(dict.fromkeys((unit.layer, unit.unit) for unit in (*findings, *runners_up))) or [(0, 0)]
     choices = predictions.ids.shape[1]
     cells, first, length = _fitted(cells, len(ids), start, levels.shape[0] * levels.shape[1], len(gates),
                                    1 + choices + (1 + choices) * ids.itemsize)
@@ -87,7 +89,8 @@ def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, thread
         "below": _steps(np.array([use.shut for use in inspection.gates.values()]), _SHARE_STEPS),
         "above": _steps(np.array([use.open for use in inspection.gates.values()]), _SHARE_STEPS),
         "findings": [finding.to_json() for finding in findings], "none_found": list(inspection.none_found),
-        "dropped": inspection.dropped, "rule": RULE,
+        "best": {name: asdict(unit) for name, unit in inspection.best.items()}, "dropped": inspection.dropped,
+        "rule": RULE,
     }
 
 

@@ -141,9 +141,20 @@ list.addEventListener("keydown", (event) => {
 });
 for (const control of Object.values(controls)) control.addEventListener("input", drawList);
 
-const none = document.getElementById("none");
-const without = [...page.none_found.map((name) => name.replaceAll("_", " ")),
-  ...Object.entries(page.dropped).map(([name, reason]) => `${name.replaceAll("_", " ")} (${reason})`)];
-none.hidden = !without.length;
-none.firstElementChild.textContent = `${without.length} feature${without.length === 1 ? "" : "s"} without a cell`;
-none.lastElementChild.textContent = without.join(", ");
+// Features that no cell follows: each with the unit that comes nearest, then those that could not be judged.
+const none = document.getElementById("none"), dropped = Object.entries(page.dropped);
+const total = page.none_found.length + dropped.length;
+none.hidden = !total;
+none.firstElementChild.textContent = `${total} feature${total === 1 ? "" : "s"} without a cell`;
+const nearest = page.none_found.map((name) => ({ name, unit: page.best[name] }));
+for (const { name, unit } of nearest.sort((a, b) => (b.unit?.score ?? 0) - (a.unit?.score ?? 0))) {
+  const item = none.lastElementChild.appendChild(make("button", "", name.replaceAll("_", " ")));
+  if (!unit) continue;
+  const cell = unit.layer * page.units + unit.unit;
+  item.append(make("span", "number", `${metric(unit)} ${unit.score.toFixed(2)} · ${cellName(cell)}`));
+  item.addEventListener("click", () => change({ cell, finding: findingOf(cell) }));
+}
+if (dropped.length) {
+  const names = dropped.map(([name]) => name.replaceAll("_", " ")).join(", ");
+  none.lastElementChild.appendChild(make("p", "quiet", `Not judged: ${names}.`)).title = dropped.map((pair) => pair.join(": ")).join("\n");
+}
