@@ -44,6 +44,6 @@ def held_out(run: Description, part: str, paths: Sequence[str | os.PathLike[str]
         raise CorpusError(f"this is not the text that the model was trained on: {error}") from None
     if corpus.sha256 != run.corpus.get("sha256"):
         raise CorpusError(f"{', '.join(corpus.sources[:3])}: is not the text that the model was trained on, of which "
-                          f"--part {part} is a part: name that text, or leave out --part")
+                          f"the {part} part was held out: name that text")
     split = split_text(corpus.ids, run.train)
     return HeldOut(split.val if part == "val" else split.test, run.train.split)

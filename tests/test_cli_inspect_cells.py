@@ -78,13 +78,19 @@ def test_a_corpus_that_is_gone_is_told(model: Path, capsys: pytest.CaptureFixtur
     finally:
         corpus.write_text(text)
     shown = capsys.readouterr()
-    assert shown.out == "" and re.search(r"cannot be read .*code\.txt.*: name the text to inspect", shown.err)
+    assert shown.out == "" and re.search(r"code\.txt.*; or name another text to inspect", shown.err)
 
 
 def test_features_of_ones_own(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = _inspect(capsys, model, "--regex", "fox=brown fox", "--feature", "fox", "--json")
     found = json.loads(out)
     assert "fox" in {*(finding["feature"] for finding in found["findings"]), *found["none_found"], *found["dropped"]}
+
+
+def test_settings_of_generated_text_in_the_environment_do_no_harm(model: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("CHARRNN_LENGTH", "5")
+    assert json.loads(_inspect(capsys, model, "--json")[0])["characters"]
 
 
 def test_a_page_and_arrays_are_written(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ _ANY_TEXT = st.text(st.characters(), max_size=60)
 @pytest.fixture
 def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coloured, "allows_colour", lambda stream: True)
+    monkeypatch.setattr(coloured, "_system", lambda: "truecolor")
 
 
 def _shown(text: str, width: int = 40, **options: bool) -> list[str]:
@@ -50,6 +51,13 @@ def test_stronger_values_have_stronger_colours(colours: None) -> None:
 def test_values_beyond_the_range_are_shown_as_its_ends(colours: None) -> None:
     shown = _backgrounds(coloured.coloured([(97, -7.0), (97, -1.0), (97, 7.0), (97, 1.0)], 10))
     assert shown[0] == shown[1] and shown[2] == shown[3]
+
+
+def test_a_terminal_of_256_colours_gets_blues_greys_and_reds(monkeypatch: pytest.MonkeyPatch, colours: None) -> None:
+    monkeypatch.setattr(coloured, "_system", lambda: "256")
+    text = coloured.coloured([(97, share / 5) for share in range(-5, 6)], 20)
+    numbers = [span.style.bgcolor.number for span in text.spans]  # type: ignore[union-attr]
+    assert numbers == [27, 20, 19, 18, 17, 235, 52, 88, 124, 160, 196]
 
 
 def test_without_colours_digits_stand_below() -> None:

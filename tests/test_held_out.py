@@ -38,7 +38,7 @@ def test_another_text_is_refused(tmp_path: Path) -> None:
     train(tmp_path / "run", max_steps=1)
     run = read_description(tmp_path / "run" / "best.safetensors")
     other = tmp_path / "other.txt"
-    for text, message in ((TEXT[:-1], "is not the text that the model was trained on, of which --part val is a part"),
+    for text, message in ((TEXT[:-1], "is not the text that the model was trained on, of which the val part was"),
                           (TEXT + "é", "this is not the text that the model was trained on: .*U\\+00E9")):
         other.write_text(text, encoding="utf-8")
         with pytest.raises(CorpusError, match=message):

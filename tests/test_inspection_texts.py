@@ -39,32 +39,24 @@ def test_a_corpus_that_is_gone_or_changed_is_told(tmp_path: Path) -> None:
     train(tmp_path / "run", max_steps=1)
     description = read_description(RunFolder(tmp_path / "run").best)
     (tmp_path / "corpus.txt").write_text(TEXT.replace("fox", "xof"), encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"corpus\.txt has changed since.*name the text"):
+    with pytest.raises(CorpusError, match=r"corpus\.txt: is not the text that.*name another text to inspect"):
         held_out_text(description, 10**6)
     (tmp_path / "corpus.txt").unlink()
-    with pytest.raises(CorpusError, match=r"cannot be read \(.*corpus\.txt.*no such file.*\): name the text"):
+    with pytest.raises(CorpusError, match=r"corpus\.txt.*no such file.*name another text to inspect"):
         held_out_text(description, 10**6)
 
 
 def test_a_text_from_a_pipe_is_told(tmp_path: Path) -> None:
     train(tmp_path / "run", max_steps=1)
     description = read_description(RunFolder(tmp_path / "run").best)
-    for record in ({**description.corpus, "paths": ["-"]}, {}):
-        with pytest.raises(CorpusError, match="came through a pipe or is not recorded: name the text"):
-            held_out_text(replace(description, corpus=record), 10**6)
+    with pytest.raises(CorpusError, match="name another text to inspect"):
+        held_out_text(replace(description, corpus={**description.corpus, "paths": ["-"]}), 10**6)
 
 
-def test_a_corpus_with_other_characters_has_changed(tmp_path: Path) -> None:
-    train(tmp_path / "run", max_steps=1)
-    (tmp_path / "corpus.txt").write_text(TEXT + "€", encoding="utf-8")
-    with pytest.raises(CorpusError, match="has changed since"):
-        held_out_text(read_description(RunFolder(tmp_path / "run").best), 10**6)
-
-
-def test_a_corpus_without_a_held_out_part_is_told(tmp_path: Path) -> None:
+def test_a_run_without_a_held_out_part_is_told(tmp_path: Path) -> None:
     train(tmp_path / "run", max_steps=1, val_fraction=0.0)
     description = read_description(RunFolder(tmp_path / "run").last)
-    with pytest.raises(CorpusError, match="nothing held out"):
+    with pytest.raises(CorpusError, match=r"no val part.*name another text to inspect"):
         held_out_text(description, 10**6)
 
 

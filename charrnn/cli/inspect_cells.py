@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from charrnn.cli import settings
-from charrnn.cli.options import Command, configured, is_given, option, settings_of
+from charrnn.cli.options import Command, configured, environment_variable, option, settings_of, threads_option
 from charrnn.config import SampleConfig
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ class CellName(click.ParamType):
 
 
 @click.command("inspect-cells", cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", required=False)
-@click.argument("text", required=False)
+@click.argument("checkpoint", required=False, type=click.Path())
+@click.argument("text", required=False, type=click.Path())
 @option("Text", "--characters", type=click.IntRange(min=1), metavar="N", show_default="100000",
         help="Characters of the text that are read.")
 @option("Features", "--regex", multiple=True, metavar="NAME=PATTERN",
         help="Look for a cell that is on within matches of a regular expression too (repeatable).")
-@option("Features", "--features", metavar="FILE.py", help="Look for the features that this file registers too.")
+@option("Features", "--features", type=click.Path(), metavar="FILE.py",
+        help="Look for the features that this file registers too.")
 @option("What is shown", "--feature", metavar="NAME", help="Findings about this feature alone.")
 @option("What is shown", "--layer", type=click.IntRange(min=0), metavar="N", help="Findings in this layer alone.")
 @option("What is shown", "--cell", type=CellName(), metavar="[LAYER:]UNIT",
@@ -66,18 +68,21 @@ class CellName(click.ParamType):
 @option("Live text", "--sample", is_flag=True, help="Generate text, coloured by --cell or else the best finding's.")
 @settings_of(SampleConfig, "Live text", _LIVE)
 @option("Live text", "--prime", metavar="TEXT", default="", help="What the text begins with.")
-@option("Live text", "--seed", type=int, metavar="N", show_default="a new one each time", help="Decides every draw.")
-@option("Output", "--html", metavar="FILE", help="Write a page to explore all cells with, one file of at most 10 MB.")
-@option("Output", "--export", metavar="FILE.npz", help="Write activations and features as NumPy arrays.")
-@option("Output", "--threads", type=click.IntRange(min=1), metavar="N", show_default="all there are",
-        help="CPU threads.")
+@option("Live text", "--seed", type=int, metavar="N", envvar=environment_variable("seed"),
+        show_default="a new one each time", help="Decides every draw.")
+@option("Output", "--html", type=click.Path(), metavar="FILE",
+        help="Write a page to explore all cells with, one file of at most 10 MB.")
+@option("Output", "--export", type=click.Path(), metavar="FILE.npz",
+        help="Write activations and features as NumPy arrays.")
+@threads_option("Output")
 @option("Output", "--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.pass_context
 def command(context: click.Context, checkpoint: str | None, text: str | None, **_: Any) -> int:
     """Find what single cells react to, and show it, with how strong the evidence is.
 
-    CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/. TEXT is a file or
-    folder, or - for standard input; without it, the validation part of the text that the model was trained on.
+    CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/, or else the small
+    model that comes with charrnn. TEXT is a file or folder, or - for standard input; without it, the validation part of
+    the text that the model was trained on.
     """
     given = context.params
     _refuse_contradictions(context)
@@ -87,7 +92,7 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
     from charrnn.cli.models import loaded
     from charrnn.inspection.views import best_cell, chosen
 
-    with loaded(checkpoint, given["threads"], "inspect") as (path, model):
+    with loaded(checkpoint, given["threads"]) as (path, model):
         source, cell = _cell(context, model)
         if given["sample"] and cell is not None:
             return _write_live(context, model, cell, source)
@@ -107,8 +112,8 @@ def _refuse_contradictions(context: click.Context) -> None:
     if given["layer"] is not None and given["cell"] and given["cell"][0] not in (None, given["layer"]):
         raise click.UsageError(f"--layer {given['layer']} contradicts --cell {given['cell'][0]}:{given['cell'][1]}",
                                context)
-    for name in ("length", "temperature", "prime", "seed"):
-        if is_given(context, name) and not given["sample"]:
+    for name in ("length", "temperature", "prime", "seed"):  # the environment may set these for all commands
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not given["sample"]:
             raise click.UsageError(f"--{name} is about generated text: give --sample too", context)
     for name, spelling in (("html", "--html"), ("export", "--export"), ("as_json", "--json")):
         if given[name] and given["sample"]:

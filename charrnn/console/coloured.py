@@ -18,12 +18,15 @@ from rich.style import Style
 from rich.text import Text
 
 from charrnn.console.stdio import allows_colour
+from charrnn.console.terminal import console_for
 from charrnn.console.text import escaped_character
 
 _TAB = 4
 _INK = Color.from_rgb(255, 255, 255)
 _NEGATIVE, _NEUTRAL, _POSITIVE = (45, 95, 235), (32, 33, 40), (214, 45, 50)
-_LEVELS = 24  # of colour, to either side: more than the 256 colours of a terminal tell apart
+_LEVELS = 24  # of colour, to either side
+# Of a terminal's 256 colours, those that are nearest to each mixture would be greenish.
+_NEGATIVE_256, _NEUTRAL_256, _POSITIVE_256 = (17, 18, 19, 20, 27), 235, (52, 88, 124, 160, 196)
 _VARIATION_SELECTORS = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 
 
@@ -117,11 +120,21 @@ def legend() -> Text:
 
 def styled(glyph: Glyph) -> Text:
     """Return a character on the background that its value has."""
-    return Text(glyph.shown, _style(round(max(-1.0, min(1.0, glyph.value)) * _LEVELS)))
+    return Text(glyph.shown, _style(round(max(-1.0, min(1.0, glyph.value)) * _LEVELS), _system()))
 
 
 @functools.cache
-def _style(level: int) -> Style:
+def _system() -> str | None:
+    """Return which colours standard output has, as rich calls them."""
+    return console_for(sys.stdout).color_system
+
+
+@functools.cache
+def _style(level: int, system: str | None) -> Style:
+    if system == "256":
+        ramp = _NEGATIVE_256 if level < 0 else _POSITIVE_256
+        step = round(abs(level) / _LEVELS * len(ramp))
+        return Style(color=_INK, bgcolor=Color.from_ansi(ramp[step - 1] if step else _NEUTRAL_256))
     share, pole = abs(level) / _LEVELS, _NEGATIVE if level < 0 else _POSITIVE
     red, green, blue = (round(low + (high - low) * share) for low, high in zip(_NEUTRAL, pole))
     return Style(color=_INK, bgcolor=Color.from_rgb(red, green, blue))

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.checkpoint import Description
-from charrnn.corpus import read_corpus, read_text, recorded_text
-from charrnn.errors import CharRNNError, ConfigError, CorpusError, UnknownCharacterError
+from charrnn.corpus import read_text, recorded_text
+from charrnn.errors import CharRNNError, CorpusError
+from charrnn.held_out import held_out
 from charrnn.storage import printable
-from charrnn.streams import split_text
-
-_ADVICE = "name the text to inspect the model on, or pipe one in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +39,11 @@ def named_text(path: str, description: Description, limit: int) -> Text:
     CorpusError : it cannot be read, or is not valid in the encoding of the model's own text.
     """
     blocks, characters, unknown = [], 0, 0
-    for block in read_text([path], description.vocabulary, description.text):
-        blocks.append(block.ids)
-        characters += len(block.ids)
-        unknown += block.unknown
+    for block in read_text([path], description.text):
+        known, left_out = description.vocabulary.encode_code_points(block.code_points)
+        blocks.append(known)
+        characters += len(known)
+        unknown += left_out
         if characters > limit:
             break
     ids = np.concatenate([np.zeros(0, description.vocabulary.dtype), *blocks])
@@ -60,21 +59,9 @@ def held_out_text(description: Description, limit: int) -> Text:
     CorpusError : the corpus is not where it was, has changed, came through a pipe, or nothing of it was held out.
     """
     try:
-        paths, glob = recorded_text(description.corpus)
-    except ConfigError:
-        raise CorpusError(f"the text that the model was trained on came through a pipe or is not recorded: {_ADVICE}") \
-            from None
-    shown = printable(", ".join(paths[:3]) + (" ..." if len(paths) > 3 else "") or "the built-in text", 200)
-    if not description.train.val_fraction:
-        raise CorpusError(f"the model was trained on all of {shown}, with nothing held out: {_ADVICE}")
-    try:
-        corpus = read_corpus(paths, description.text, glob=glob, vocabulary=description.vocabulary)
-    except UnknownCharacterError:
-        raise CorpusError(f"{shown} has changed since the model was trained on it: {_ADVICE}") from None
+        ids = held_out(description, "val").streams.reshape(-1)  # one after the other, in the order of the text
+        paths, _ = recorded_text(description.corpus)
     except CharRNNError as error:
-        raise CorpusError(f"the text that the model was trained on cannot be read ({error}): {_ADVICE}") from None
-    if corpus.sha256 != description.corpus.get("sha256"):
-        raise CorpusError(f"{shown} has changed since the model was trained on it: {_ADVICE}")
-    # Under the split "stream", the parts of the streams follow each other in the order of the text.
-    ids = split_text(corpus.ids, description.train).val.reshape(-1)
+        raise CorpusError(f"{error}; or name another text to inspect the model on") from None
+    shown = printable(", ".join(paths[:3]) + (" ..." if len(paths) > 3 else "") or "the built-in text", 200)
     return Text(name=f"{shown}, validation part", ids=ids[:limit], unknown=0, cut=len(ids) > limit)

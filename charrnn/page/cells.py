@@ -71,7 +71,8 @@ def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, thread
     levels, gates = inspection.signals.levels[..., :len(ids)], list(inspection.gates)
     start = _opening(inspection, len(ids))
     runners_up = sorted(inspection.best.values(), key=lambda unit: -unit.gain)
-    cells = list(dict.fromkeys((unit.layer, unit.unit) for unit in (*findings, *runners_up))) or [(0, 0)]
+    found = [(one.layer, one.unit) for one in findings] + [(one.layer, one.unit) for one in runners_up]
+    cells = list(dict.fromkeys(found)) or [(0, 0)]
     choices = predictions.ids.shape[1]
     cells, first, length = _fitted(cells, len(ids), start, levels.shape[0] * levels.shape[1], len(gates),
                                    1 + choices + (1 + choices) * ids.itemsize)
