@@ -23,7 +23,8 @@ from .command_line import ROOT
 pytestmark = pytest.mark.install
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-DATA = {"charrnn/corpora.toml", "charrnn/checkpoints/python-docs/best.safetensors"}
+DATA = {path.relative_to(ROOT).as_posix() for path in (ROOT / "charrnn").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
 
 
 def run(*words: str | Path, cwd: Path, **variables: str) -> str:
@@ -66,7 +67,8 @@ def test_the_wheel_has_all_of_the_package_and_nothing_else(built: Path) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "charrnn").rglob("*.py")}
-    assert names == modules | DATA | {name for name in names if name == "charrnn/py.typed"}
+    assert names == modules | DATA
+    assert {"charrnn/corpora.toml", "charrnn/py.typed", "charrnn/checkpoints/python-docs/best.safetensors"} <= DATA
 
 
 def test_the_sdist_can_build_it(built: Path) -> None:
