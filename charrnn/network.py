@@ -19,7 +19,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import sweep
 from charrnn.kernels.jit import specialise
-from charrnn.kernels.product import REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack
+from charrnn.kernels.product import REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, packed_room
 from charrnn.kernels.share import Share, abandon, new_barrier
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.kernels.sweep import Weights, Window, pack_weights, weight_gradients
@@ -91,7 +91,7 @@ class Network:
             return np.zeros(shape, self.dtype)
 
         def room(count: int, rows: int, columns: int) -> np.ndarray:
-            return np.zeros((count, rows * columns // pairs), packed)
+            return packed_room(count, rows * columns // pairs, dtype=packed)
 
         self._table = zeros(config.vocab_size, gates) if embedding else self.layout.groups(self.flat)["table"]
         self._first = room(1, embedding, gates)[0] if embedding else None
@@ -118,7 +118,7 @@ class Network:
             self.gradient = zeros(self.layout.size)
             self._dtable = zeros(config.vocab_size, gates) if embedding else None
             self._gradients = self.layout.kernel_views(self.gradient, self._dtable)
-            self._scratch = np.zeros((self.team.size, SUM_BLOCK * PANEL), packed)
+            self._scratch = packed_room(self.team.size, SUM_BLOCK * PANEL, dtype=packed)
             self._first_back = room(1, gates, embedding)[0] if embedding else None
 
     def pack(self) -> None:

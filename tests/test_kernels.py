@@ -17,7 +17,16 @@ import pytest
 
 from charrnn.kernels import activation, generate, product
 from charrnn.kernels.jit import _source_hash, is_compiled, jit, mark_compiled, noticing_compilation
-from charrnn.kernels.product import ADD, REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, panel_count
+from charrnn.kernels.product import (
+    ADD,
+    REPLACE,
+    SUM_BLOCK,
+    multiply,
+    multiply_transposed,
+    pack,
+    packed_room,
+    panel_count,
+)
 from charrnn.kernels.random import drop, mix, uniform
 from charrnn.kernels.softmax import cross_entropy, softmax
 from charrnn.kernels.tile import HAS_BF16, LANES, PANEL, ROWS, VECTORS
@@ -61,7 +70,7 @@ def test_multiply(packed: type, tolerance: float, k_len: int) -> None:
     for vectors in range(1, 5 * VECTORS + 1):
         columns = vectors * LANES
         weights = rng.standard_normal((columns, k_len)).astype(dtype)
-        room = np.zeros(packed_size(packed, k_len, columns), packed)
+        room = packed_room(packed_size(packed, k_len, columns), dtype=packed)
         pack(weights, np.int64(1), room, 0, panel_count(columns, room.itemsize))
         straight = np.zeros_like(room)
         pack(np.ascontiguousarray(weights.T), np.int64(0), straight, 0, panel_count(columns, room.itemsize))
@@ -81,7 +90,7 @@ def test_multiply_touches_its_own_rows_alone_and_can_add(packed: type, tolerance
     x = rng.standard_normal((steps, batch, k_len + LANES)).astype(dtype)  # only the first columns count
     x = np.ascontiguousarray(x)
     weights = rng.standard_normal((columns, k_len)).astype(dtype)
-    room = np.zeros(packed_size(packed, k_len, columns), packed)
+    room = packed_room(packed_size(packed, k_len, columns), dtype=packed)
     pack(weights, np.int64(1), room, 0, panel_count(columns, room.itemsize))
     exact, size = exact_product(x[..., :k_len], weights.T)
     for first, last in [(0, 13), (0, 5), (5, 13), (4, 5)]:
@@ -101,7 +110,7 @@ def test_multiply_touches_its_own_rows_alone_and_can_add(packed: type, tolerance
 @pytest.mark.parametrize("m_len", [1, 2, 7, SUM_BLOCK, SUM_BLOCK + 1, 2 * SUM_BLOCK + 3])
 def test_multiply_transposed(packed: type, tolerance: float, m_len: int) -> None:
     rng, dtype = np.random.default_rng(3), dense(packed)
-    scratch = np.zeros(SUM_BLOCK * PANEL, packed)
+    scratch = packed_room(SUM_BLOCK * PANEL, dtype=packed)
     for vectors in (1, VECTORS, VECTORS + 1, 3 * VECTORS - 1):
         g = rng.standard_normal((m_len, 2 * LANES)).astype(dtype)
         x = rng.standard_normal((m_len, vectors * LANES)).astype(dtype)

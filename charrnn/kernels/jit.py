@@ -66,15 +66,20 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a kernel with the project's flags: no Python objects, no lock held, kept in the cache across runs."""
     if function is None:
         return lambda function: jit(function, **options)
+    compiler: Any = numba.njit
+    return _with_cache_folder(lambda: compiler(
+        function, fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
+        no_cpython_wrapper=function.__name__.startswith("_"),
+        cache=CACHE_FOLDER is not None and not options.get("inline"), **options))
+
+
+def _with_cache_folder(compile_: Callable[[], Any]) -> Any:
     # The one setting by which Numba takes a cache folder; it is read when a function is decorated, and put back.
     settings: Any = numba.core.config
     before = settings.CACHE_DIR
     settings.CACHE_DIR = CACHE_FOLDER or before
-    compiler: Any = numba.njit
     try:
-        return compiler(function, fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
-                        no_cpython_wrapper=function.__name__.startswith("_"),
-                        cache=CACHE_FOLDER is not None and not options.get("inline"), **options)
+        return compile_()
     finally:
         settings.CACHE_DIR = before
 
@@ -85,12 +90,16 @@ def specialise(template: Callable[..., Any], name: str, **functions: Any) -> Any
     The sweep over time is written once and calls `cell_forward` and `cell_backward`, which this binds to a cell's own.
     Passing them as arguments or in a closure would compile as well, but Numba cannot cache either across processes.
     """
+    return jit(_bind(template, name, functions))
+
+
+def _bind(template: Callable[..., Any], name: str, names: dict[str, Any]) -> FunctionType:
     assert isinstance(template, FunctionType)
-    bound = FunctionType(template.__code__, {**template.__globals__, **functions}, template.__name__)
+    bound = FunctionType(template.__code__, {**template.__globals__, **names}, template.__name__)
     bound.__qualname__ = f"{template.__qualname__}_{name}"  # the cache tells specialisations apart by this name
     bound.__module__ = template.__module__
     bound.__doc__ = template.__doc__
-    return jit(bound)
+    return bound
 
 
 class _Compilations(numba.core.event.Listener):
@@ -113,6 +122,12 @@ def noticing_compilation(begun: Callable[[], None]) -> Iterator[None]:
     """Call `begun`, once, if something has to be compiled within the context, before it is."""
     with numba.core.event.install_listener("numba:compile", _Compilations(begun)):
         yield
+
+
+def compile_c(template: Callable[..., Any], name: str, signature: Any, **globals_: Any) -> Any:
+    """Compile `template`, specialised, to a function that machine code can call by its address."""
+    return _with_cache_folder(lambda: numba.cfunc(signature, cache=CACHE_FOLDER is not None, fastmath=FASTMATH,
+                                                  error_model="numpy")(_bind(template, name, globals_)))
 
 
 def is_compiled(task: str) -> bool:

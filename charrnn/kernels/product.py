@@ -10,6 +10,8 @@ bfloat16 values, and the other operand is rounded to bfloat16 on the way in.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.extending import overload
@@ -17,13 +19,13 @@ from numba.extending import overload
 from charrnn.kernels.jit import FASTMATH, jit
 from charrnn.kernels.tile import (
     LANES,
-    ROWS,
     VECTOR_BYTES,
     VECTORS,
     address,
     interleave_bf16,
     keep_alive,
-    multiply_tile,
+    multiply_rows,
+    prepare,
     round_bf16_row,
 )
 
@@ -41,15 +43,10 @@ _ZERO, _ONE = np.int64(0), np.int64(1)
 _HALF = np.uint32(0x7FFF)
 
 
-@jit
-def _tiles(a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, m_len, vectors, k_len, add):
-    """Multiply `m_len` rows at address `a` with one panel of `b`, in tiles of nearly equal height."""
-    tiles = (m_len + ROWS - 1) // ROWS
-    for i in range(tiles):
-        rows = m_len // tiles + (1 if i < m_len % tiles else 0)
-        multiply_tile(rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len, add)
-        a += rows * row_stride * b.itemsize
-        c += rows * c_stride * b.itemsize
+def packed_room(*shape: int, dtype: Any) -> np.ndarray:
+    """Return zeros for packed weights or a scratch, which have to be made by this to be multiplied with."""
+    prepare(dtype)
+    return np.zeros(shape, dtype)
 
 
 @jit(inline="always")
@@ -159,7 +156,7 @@ def _multiply_panels(x, packed, out, n_len, first, last, first_panel, last_panel
     width = VECTOR_BYTES * VECTORS // packed.itemsize
     lanes = VECTOR_BYTES // packed.itemsize
     factors = packed.size // n_len  # K, or K / 2 pairs
-    result = address(out)
+    panels, result = address(packed), address(out)
     block = max(1, ROW_BLOCK // rows)
     for t in range(0, steps, block):
         count = min(block, steps - t)
@@ -170,9 +167,10 @@ def _multiply_panels(x, packed, out, n_len, first, last, first_panel, last_panel
         for start in range(first_panel * width, min(last_panel * width, n_len), width):
             columns = min(width, n_len - start)
             for i in range(runs):
-                _tiles(left + i * step_stride * packed.itemsize, row_stride, _ONE, packed, start * factors, columns,
-                       result + (((t + i) * batch + first) * n_stride + start) * out.itemsize, n_stride, run,
-                       columns // lanes, factors, add)
+                multiply_rows(packed, left + i * step_stride * packed.itemsize, row_stride, _ONE,
+                              panels + start * factors * packed.itemsize, columns,
+                              result + (((t + i) * batch + first) * n_stride + start) * out.itemsize, n_stride, run,
+                              columns // lanes, factors, add)
         keep_alive(owner)
 
 
@@ -276,11 +274,12 @@ def multiply_transposed(g, x, start, count, out, first, last, scratch):
         return
     width = VECTOR_BYTES * VECTORS // scratch.itemsize
     lanes = VECTOR_BYTES // scratch.itemsize
-    result = address(out)
+    panel, result = address(scratch), address(out)
     owner, left, stride = _left_columns(g, start, count, first, last - first, scratch)
     for column in range(0, k_columns, width):
         columns = min(width, k_columns - column)
         k_len = _pack_rows(x, start, count, column, columns, scratch)
-        _tiles(left, _ONE, stride, scratch, _ZERO, columns, result + (first * k_columns + column) * out.itemsize,
-               k_columns, last - first, columns // lanes, k_len, ADD if start > 0 else REPLACE)
+        multiply_rows(scratch, left, _ONE, stride, panel, columns,
+                      result + (first * k_columns + column) * out.itemsize, k_columns, last - first, columns // lanes,
+                      k_len, ADD if start > 0 else REPLACE)
     keep_alive(owner)

@@ -15,12 +15,16 @@ values that follow each other in k, multiplied by the AVX512_BF16 dot product wi
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import from_dtype, types
 from numba.extending import intrinsic
+
+from charrnn.kernels.jit import compile_c
 
 
 def _features() -> set[str]:
@@ -219,40 +223,89 @@ def round_bf16_row(typing_context, source, target, count):
     return signature, emit
 
 
-@intrinsic
-def multiply_tile(typing_context, rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len,
-                  add):
-    """Multiply one tile of `rows` (1 to ROWS) x `vectors` (1 to VECTORS) vectors; see the head of this file.
+def _tile_of(element_type):
+    """Return the intrinsic for one element type; see the head of this file."""
+    element = _Element(element_type)
 
-    `a` and `c` are addresses, `b` is an array, taken from element `b_offset` on, whose dtype selects the arithmetic;
-    strides count elements; `k_len` is at least 1; `add` not 0 keeps what `c` holds. Nothing is checked: the caller
-    answers for the bounds.
-    """
-    element = _Element(b.dtype)
-    whole = types.intp
-    signature = types.void(whole, whole, whole, whole, whole, b, whole, whole, whole, whole, whole, whole)
+    @intrinsic
+    def multiply_tile(typing_context, rows, vectors, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add):
+        """Multiply one tile of `rows` (1 to ROWS) x `vectors` (1 to VECTORS) vectors.
+
+        `a`, `b` and `c` are addresses; strides count elements; `k_len` is at least 1; `add` not 0 keeps what `c` holds.
+        Nothing is checked: the caller answers for the bounds.
+        """
+
+        def emit(context, builder, signature, arguments):
+            rows, vectors, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add = arguments
+            a, b = (builder.inttoptr(x, element.factor_scalar.as_pointer()) for x in (a, b))
+            c = builder.inttoptr(c, element.sum_scalar.as_pointer())
+            done = builder.append_basic_block("done")
+            size = builder.add(builder.mul(rows, ir.Constant(ir.IntType(64), VECTORS + 1)), vectors)
+            switch = builder.switch(size, done)
+            for r in range(1, ROWS + 1):
+                for v in range(1, VECTORS + 1):
+                    block = builder.append_basic_block(f"tile_{r}x{v}")
+                    switch.add_case(ir.Constant(ir.IntType(64), r * (VECTORS + 1) + v), block)
+                    builder.position_at_end(block)
+                    _emit_tile(builder, element, r, v, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add,
+                               done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 11), emit
+
+    return multiply_tile
+
+
+def multiply_tile(rows, vectors, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add):
+    """Stand-in for the intrinsic of an element type."""
+    raise NotImplementedError
+
+
+def _multiply_rows(a, row_stride, k_stride, b, b_stride, c, c_stride, m_len, vectors, k_len, add):
+    """Multiply `m_len` rows at address `a` with one panel at address `b`, in tiles of nearly equal height."""
+    tiles = (m_len + ROWS - 1) // ROWS
+    for i in range(tiles):
+        rows = m_len // tiles + (1 if i < m_len % tiles else 0)
+        multiply_tile(rows, vectors, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add)
+        a += rows * row_stride * ELEMENT_BYTES
+        c += rows * c_stride * ELEMENT_BYTES
+
+
+#: Stand-in for the size of the element type that `_multiply_rows` is compiled for.
+ELEMENT_BYTES = 4
+
+# Numba optimises everything that a kernel calls again with that kernel, which for the tiles took longer than all the
+# rest. So they are compiled once for themselves, and kernels call them by address, which they find under this name.
+_ELEMENTS = (types.float32, types.float64, types.uint32)
+_ADDRESSES = (ctypes.c_int64 * len(_ELEMENTS))()
+_SYMBOL = "charrnn_multiply_rows"
+llvm.add_symbol(_SYMBOL, ctypes.addressof(_ADDRESSES))
+
+
+def prepare(dtype) -> None:
+    """Make sure that tiles of packed elements of this dtype can be called; kernels crash without."""
+    index = _ELEMENTS.index(from_dtype(np.dtype(dtype)))
+    if not _ADDRESSES[index]:
+        element = _ELEMENTS[index]
+        _ADDRESSES[index] = compile_c(_multiply_rows, str(element), types.void(*[types.intp] * 11),
+                                      multiply_tile=_tile_of(element), ELEMENT_BYTES=element.bitwidth // 8).address
+
+
+@intrinsic
+def multiply_rows(typing_context, packed, a, row_stride, k_stride, b, b_stride, c, c_stride, m_len, vectors, k_len,
+                  add):
+    """Call the tiles for the element type of the array `packed`; the other arguments are those of `_multiply_rows`."""
+    index = _ELEMENTS.index(packed.dtype)
 
     def emit(context, builder, signature, arguments):
-        rows, vectors, a, row_stride, k_stride, b, b_offset, b_stride, c, c_stride, k_len, add = arguments
-
-        # The function that holds this switch must stay one function: inlined wherever a product is asked for, it made
-        # the kernels take three times as long to compile.
-        builder.function.attributes.add("noinline")
-
-        b = context.make_array(signature.args[5])(context, builder, b).data
-        b = builder.gep(builder.bitcast(b, element.factor_scalar.as_pointer()), [b_offset])
-        a = builder.inttoptr(a, element.factor_scalar.as_pointer())
-        c = builder.inttoptr(c, element.sum_scalar.as_pointer())
-        done = builder.append_basic_block("done")
-        size = builder.add(builder.mul(rows, ir.Constant(ir.IntType(64), VECTORS + 1)), vectors)
-        switch = builder.switch(size, done)
-        for r in range(1, ROWS + 1):
-            for v in range(1, VECTORS + 1):
-                block = builder.append_basic_block(f"tile_{r}x{v}")
-                switch.add_case(ir.Constant(ir.IntType(64), r * (VECTORS + 1) + v), block)
-                builder.position_at_end(block)
-                _emit_tile(builder, element, r, v, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add, done)
-        builder.position_at_end(done)
+        i64 = ir.IntType(64)
+        table = builder.module.globals.get(_SYMBOL)
+        if table is None:
+            table = ir.GlobalVariable(builder.module, ir.ArrayType(i64, len(_ELEMENTS)), _SYMBOL)
+        place = builder.gep(table, [ir.Constant(i64, 0), ir.Constant(i64, index)])
+        kind = ir.FunctionType(ir.VoidType(), [i64] * 11)
+        builder.call(builder.inttoptr(builder.load(place), kind.as_pointer()), arguments[1:])
         return context.get_dummy_value()
 
-    return signature, emit
+    return types.void(packed, *[types.intp] * 11), emit
