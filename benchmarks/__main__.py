@@ -161,19 +161,22 @@ def _memory() -> Iterator[tuple[str, Callable[[], Result]]]:
 
 
 def _seconds(name: str, command: list[str], limit: float, runs: int, environment: dict[str, str] | None = None,
-             first_byte: bool = False) -> Result:
+             until: str | None = None) -> Result:
+    """Time a command to its end, or until it has written `until` ("": anything)."""
     times = []
     for _ in range(runs):
         start = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-m", "charrnn", *command], stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, env=os.environ | (environment or {}))
         assert process.stdout is not None
-        if first_byte:
-            process.stdout.read(1)
+        written = b""
+        while until is not None and (not written or until.encode() not in written):
+            written += process.stdout.read(1)
+        if until is not None:
             times.append(time.perf_counter() - start)
         process.stdout.read()
         process.wait()
-        if not first_byte:
+        if until is None:
             times.append(time.perf_counter() - start)
     value = statistics.median(times)
     return Result(name, f"limit {limit:g} s", value, limit, "s", value / limit, min(times) / limit, max(times) / limit,
@@ -185,9 +188,9 @@ def _start() -> Iterator[tuple[str, Callable[[], Result]]]:
 
     def first_run() -> Result:
         with tempfile.TemporaryDirectory() as folder:
-            command = ["train", "--max-steps", "1", "--val-fraction", "0", "--quiet", "--out", folder + "/run"]
+            command = ["train", "--max-steps", "1", "--json", "--out", folder + "/run"]
             return _seconds("start: the first run ever, to its first step (at most)", command, 12, 1,
-                            {"CHARRNN_CACHE": folder + "/cache"})
+                            {"CHARRNN_CACHE": folder + "/cache"}, until='"event": "step"')
 
     def sample() -> Result:
         with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +198,7 @@ def _start() -> Iterator[tuple[str, Callable[[], Result]]]:
                             "--quiet", "--out", folder + "/run"], check=True)
             command = ["sample", folder + "/run", "--length", "50", "--seed", "1"]
             _seconds("", command, 1, 1)
-            return _seconds("start: charrnn sample to its first character (at most)", command, 0.8, 5, first_byte=True)
+            return _seconds("start: charrnn sample to its first character (at most)", command, 0.8, 5, until="")
 
     yield "start: first run", first_run
     yield "start: sample", sample

@@ -42,6 +42,19 @@ def passes(cell_name: str) -> tuple[Any, Any]:
             specialise(sweep.backward_pass, cell_name, cell_backward=cell.backward))
 
 
+def choose_precision(precision: str) -> str:
+    """Return what training takes for `precision`: for "auto", bf16 where the CPU has its products.
+
+    Raises
+    ------
+    ConfigError : this CPU cannot do it.
+    """
+    if precision == "auto":
+        return "bf16" if HAS_BF16 else "f32"
+    check_precision(precision)
+    return precision
+
+
 def check_precision(precision: str) -> None:
     """Raise `ConfigError` where this CPU cannot do `precision`."""
     if precision == "bf16" and not HAS_BF16:

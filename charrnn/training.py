@@ -37,7 +37,7 @@ from charrnn.kernels.random import mix
 from charrnn.model import initial_parameters, parameter_count
 from charrnn.network import (
     Network,
-    check_precision,
+    choose_precision,
     memory_needed,
     product_rate,
     step_operations,
@@ -113,8 +113,7 @@ class Trainer:
 
     def __init__(self, corpus: Corpus, model: ModelConfig, config: TrainConfig, run: RunFolder, *,
                  init_from: Checkpoint | None = None, resume: bool = False) -> None:
-        self._precision = "f32" if config.precision == "auto" else config.precision
-        check_precision(self._precision)
+        self._precision = choose_precision(config.precision)
         # What was chosen is stored, so that a run goes on with it wherever and by whatever version it is resumed.
         config = config.replace(lr=config.peak_lr, precision=self._precision)
         self.corpus, self.model, self.config, self.run_folder = corpus, model, config, run

@@ -14,7 +14,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels.random import drop, mix
 from charrnn.kernels.tile import HAS_BF16
 from charrnn.model import parameter_shapes
-from charrnn.network import Network, check_precision, memory_needed, useful_threads
+from charrnn.network import Network, check_precision, choose_precision, memory_needed, useful_threads
 from charrnn.optimizers import Optimizer
 from tests.goldens import make_goldens
 from tests.reference import network as reference
@@ -316,7 +316,16 @@ def test_bf16_without_support_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("charrnn.network.HAS_BF16", False)
     with pytest.raises(ConfigError, match="--precision f32"):
         check_precision("bf16")
+    with pytest.raises(ConfigError, match="--precision f32"):
+        choose_precision("bf16")
     check_precision("f32")
+
+
+@pytest.mark.parametrize("supported, chosen", [(True, "bf16"), (False, "f32")])
+def test_precision_is_chosen_by_what_the_cpu_has(supported: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.network.HAS_BF16", supported)
+    assert choose_precision("auto") == chosen
+    assert choose_precision("f32") == "f32"
 
 
 def test_memory_grows_with_what_it_is_made_of() -> None:

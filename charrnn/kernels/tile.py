@@ -289,7 +289,7 @@ def prepare(dtype) -> None:
     if not _ADDRESSES[index]:
         element = _ELEMENTS[index]
         _ADDRESSES[index] = compile_c(_multiply_rows, str(element), types.void(*[types.intp] * 11),
-                                      multiply_tile=_tile_of(element), ELEMENT_BYTES=element.bitwidth // 8).address
+                                      multiply_tile=_tile_of(element), ELEMENT_BYTES=np.dtype(dtype).itemsize).address
 
 
 @intrinsic
