@@ -246,15 +246,17 @@ class Trainer:
         while not reason:
             lr = learning_rate(self.config, self._share_done())
             norm = self._step(lr)
-            if first and compiling:
-                self._sample()  # compiles what evaluates and writes
-                mark_compiled(task)
-                self._compiling = time.monotonic() - started
-                self._eval_at = self._elapsed()
-                yield CompileEvent(seconds=self._compiling)
+            if first:
+                if compiling:
+                    yield CompileEvent(seconds=time.monotonic() - started)
+                yield self._step_event(lr, norm)
+                if compiling:
+                    self._sample()  # compiles what evaluates and writes
+                    mark_compiled(task)
+                    self._compiling, self._eval_at = time.monotonic() - started, self._elapsed()
             reason = self._over()
             evaluate = self._evaluation_due()
-            if first or reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS:
+            if not first and (reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS):
                 yield self._step_event(lr, norm)
             first = False
             if evaluate:
