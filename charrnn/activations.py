@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.cells import get_cell
 from charrnn.config import ModelConfig
 from charrnn.network import Network
-from charrnn.threads import available_threads
+from charrnn.threads import thread_count
 
 #: Stretches read at once, in whole tiles for each of two or four threads; and characters read before a stretch counts.
 ROWS, WARM_UP = 24, 256
@@ -70,7 +70,7 @@ def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray
     length = -(-(len(ids) + (rows - 1) * warm_up) // rows)  # steps of a row
     starts = np.arange(rows) * (length - warm_up)
     padded_ids = np.concatenate([ids, np.zeros(rows * length, ids.dtype)])
-    network = Network(config, weights, batch_size=rows, seq_len=STEPS, threads=threads or available_threads(),
+    network = Network(config, weights, batch_size=rows, seq_len=STEPS, threads=thread_count(threads),
                       precision=precision)
     try:
         for step in range(0, length, STEPS):

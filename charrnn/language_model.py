@@ -20,7 +20,7 @@ from charrnn.network import Network
 from charrnn.run_folder import find_checkpoint
 from charrnn.sampling import generate
 from charrnn.streams import windows
-from charrnn.threads import available_threads
+from charrnn.threads import thread_count
 from charrnn.vocabulary import Vocabulary
 
 #: Bytes of a text that are read at a time: about a second's work, so that watchers hear of it soon.
@@ -40,7 +40,7 @@ class LanguageModel:
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         self.checkpoint = checkpoint
-        self._threads = threads or available_threads()
+        self._threads = thread_count(threads)
         self.network = self._network(1, CHUNK)
 
     def _network(self, batch_size: int, seq_len: int) -> Network:

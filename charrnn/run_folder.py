@@ -118,8 +118,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.path / ".charrnn.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-        except FileExistsError:
-            raise CheckpointError(f"{printable(self.path)} is a file, not a folder; choose another --out") from None
+        except FileExistsError as error:
+            path = printable(error.filename or self.path)
+            raise CheckpointError(f"{path} is a file, not a folder; choose another --out") from None
         except OSError as error:
             raise storage_error(self.path, error, "cannot be used as a run folder") from None
         try:

@@ -14,6 +14,11 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def thread_count(asked: int | None) -> int:
+    """Return how many threads to use: those that are asked for, but none that no CPU is there for; None: all."""
+    return min(asked, os.cpu_count() or 1) if asked else available_threads()
+
+
 def physical_memory() -> float:
     """Return the machine's memory in bytes, or infinity where it does not tell."""
     try:

@@ -24,8 +24,9 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with Path(path).open("rb") as file:
             data = file.read(_MAX_SIZE + 1)
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read: {error.strerror or error}; name a TOML file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or printable(str(error))
+        raise ConfigError(f"{name} cannot be read: {reason}; name a TOML file") from None
     if len(data) > _MAX_SIZE:
         raise ConfigError(f"{name} is larger than {_MAX_SIZE:,} bytes; name a TOML file of settings")
     try:

@@ -47,7 +47,7 @@ from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.run_folder import RunFolder
 from charrnn.storage import printable
 from charrnn.streams import split_text, window
-from charrnn.threads import available_threads, physical_memory
+from charrnn.threads import physical_memory, thread_count
 
 #: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
 EVALUATIONS, EVALUATION_SHARE = 20, 0.1
@@ -119,7 +119,7 @@ class Trainer:
         self.corpus, self.model, self.config, self.run_folder = corpus, model, config, run
         self._split = split_text(corpus.ids, config)
         self._threads = useful_threads(model, self._split.batch_size, self._split.seq_len,
-                                       config.threads or available_threads())
+                                       thread_count(config.threads))
         self._start = load_checkpoint(run.last, training_state=True) if resume else init_from
         self._resume = resume
         if self._start is not None:

@@ -31,3 +31,9 @@ def test_anything_else_is_one_clear_line(content: bytes, message: str, tmp_path:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.toml cannot be read: No such file"):
         read_toml(tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: .*; name a TOML file"):
+        read_toml(name)

@@ -37,7 +37,7 @@ from charrnn.inspection.scoring import (
 from charrnn.inspection.survey import survey
 from charrnn.kernels.tile import HAS_BF16
 from charrnn.model import initial_parameters
-from charrnn.threads import Team, available_threads
+from charrnn.threads import Team, thread_count
 
 #: Characters that are inspected, and how many of the first are left out, on which the states are still filling.
 CHARACTERS, DROPPED = 100_000, 200
@@ -96,7 +96,7 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
     text = "".join(map(alphabet.__getitem__, ids.tolist()))
     check(features[len(BUILT_IN):], text)
     split = halves(len(ids), DROPPED)
-    team = Team(threads or available_threads())
+    team = Team(thread_count(threads))
     # Nothing of these two is shown as the model's own, so they may be rounded where that is twice as fast.
     precision = "bf16" if HAS_BF16 else "f32"
     try:
