@@ -110,3 +110,22 @@ def test_abandoning_shows_the_cursor(early: bool, words: bytes, monkeypatch: pyt
         Display(RUN, Console(file=io.StringIO())).abandon(early)
         shown = read.read1(100)
         assert shown.startswith(b"\x1b[?25h\n") and words in shown and shown.count(b"\n") == 2
+
+
+@pytest.mark.parametrize(("width", "rows"), [(80, 0), (60, 2), (40, 2), (30, 4)])
+def test_a_terminal_that_gets_narrower_has_what_it_wrapped_erased(width: int, rows: int) -> None:
+    screen = _Screen(80)
+    live = screen.display._live
+    live.auto_refresh = False
+    with screen.display:
+        screen.display.show(plan())
+        screen.display.show(step())
+        live.refresh()
+        assert live.widths[0] == 80 and 60 < live.widths[1] < 80
+        before = len(screen.console.file.getvalue())
+        screen.console.width = width
+        live.refresh()
+        shown = screen.console.file.getvalue()[before:]
+    erased = "\r\x1b[2K" + "\x1b[1A\x1b[2K" * rows
+    assert shown.startswith(erased if rows else "\r\x1b[2K\x1b[1A")
+    assert max(live.widths) <= width

@@ -8,8 +8,10 @@ import time
 from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
@@ -36,13 +38,27 @@ _REDRAWS = 8  # a second
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
+class _Live(Live):
+    """A part of the screen that is redrawn, also after the terminal got narrower and wrapped what stood there."""
+
+    widths: tuple[int, ...] = ()  # of the lines that were drawn
+
+    def refresh(self) -> None:
+        """Redraw, with the cursor where the first of the lines began."""
+        more = sum((width - 1) // max(self.console.width, 1) for width in self.widths)
+        if more and self.is_started:
+            up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * more
+            self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *up))
+        super().refresh()
+
+
 class Display(Report):
     """Shows a run on a terminal."""
 
     def __init__(self, run: Run, console: Console | None = None) -> None:
         super().__init__(run)
         self._console = console or message_console()
-        self._live = Live(self, console=self._console, refresh_per_second=_REDRAWS, transient=True,
+        self._live = _Live(self, console=self._console, refresh_per_second=_REDRAWS, transient=True,
                           redirect_stdout=False, redirect_stderr=False)
         self._compiling_since: float | None = None
         self._step: StepEvent | None = None
@@ -93,9 +109,10 @@ class Display(Report):
         os.write(sys.stderr.fileno(), b"%b%b\n" % (_SHOW_CURSOR, ABANDONED[early].encode()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines: list[Text] = []
         if self._compiling_since is not None:
             seconds = time.monotonic() - self._compiling_since
-            yield Text(f"{compiling(None)} … {seconds:.0f} s", no_wrap=True, overflow="ellipsis")
+            lines = [Text(f"{compiling(None)} … {seconds:.0f} s", no_wrap=True, overflow="ellipsis")]
         elif self._step:
             bar = Table.grid(padding=(0, 1), expand=True)
             bar.add_column(ratio=1)
@@ -104,9 +121,12 @@ class Display(Report):
             bar.add_row(ProgressBar(total=1, completed=progress, complete_style="cyan", finished_style="cyan"),
                         f"{progress:4.0%}  {time_left(self._step)} left")
             yield bar
-            yield Text(" · ".join(self._standing(self._step)), no_wrap=True, overflow="ellipsis")
+            lines = [Text(" · ".join(self._standing(self._step)), no_wrap=True, overflow="ellipsis")]
         if self._stopping:
-            yield Text(STOPPING, style="yellow")
+            lines += Text(STOPPING, style="yellow").wrap(console, options.max_width)
+        yield from lines
+        bars = [options.max_width] if self._compiling_since is None and self._step else []
+        self._live.widths = (*bars, *(min(line.cell_len, options.max_width) for line in lines))
 
     def _standing(self, step: StepEvent) -> list[str]:
         """Return where the run stands, what matters most first, since a narrow terminal shows only the beginning."""
