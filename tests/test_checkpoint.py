@@ -36,27 +36,12 @@ from charrnn.errors import CheckpointError
 from charrnn.model import parameter_shapes
 from charrnn.vocabulary import Vocabulary
 
+from .checkpoints import ZEROS, forged, make, parts, signed
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system")
 
-ZEROS = "0" * 64
 #: Written by charrnn 0.1.0, and never written again: what users have on their disks does not change either.
 GOLDEN = Path(__file__).parent / "data" / "format-1.safetensors"
-STATE = {"train.moment": np.linspace(0, 1, 6).reshape(2, 3), "train.position": np.array(2**40),
-         "train.streams": np.arange(4, dtype=np.uint16), "train.empty": np.zeros((0, 5), np.float32)}
-
-
-def make(seed: int = 0, **changes: Any) -> Checkpoint:
-    """Return a small checkpoint with training state."""
-    model = changes.pop("model", ModelConfig(vocab_size=3, cell="gru", hidden_size=2, num_layers=2, embedding_size=2))
-    generator = np.random.default_rng(seed)
-    weights = {name: generator.standard_normal(shape).astype(np.float32)
-               for name, shape in parameter_shapes(model).items()}
-    checkpoint = Checkpoint(
-        model=model, vocabulary=Vocabulary(np.arange(97, 97 + model.vocab_size)), text=TextConfig(encoding="latin-1"),
-        train=TrainConfig(batch_size=2, lr=0.1), weights=weights, training_state=dict(STATE),
-        progress={"step": 7, "epoch": 0.1, "best_val_loss": None, "random": [2**127, -1]},
-        history=[{"event": "eval", "val_loss": 1.5}], corpus={"sha256": ZEROS, "sources": ["a\udcff\"\\\n語"]})
-    return dataclasses.replace(checkpoint, **changes)
 
 
 def assert_same(got: Checkpoint, expected: Checkpoint) -> None:
@@ -291,30 +276,6 @@ def test_damage_is_told_from_a_foreign_file(tmp_path: Path) -> None:
 
 
 # --- attacks --------------------------------------------------------------------------------------------------------
-
-
-def signed(header: str, body: bytes) -> bytes:
-    """Return a file with a header, and with the right checksum where its 64 zeros stand first."""
-    data = len(header.encode()).to_bytes(8, "little") + header.encode() + body
-    return data.replace(ZEROS.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
-
-
-def parts() -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Return the description, the entries of the tensors, and the data of a good checkpoint."""
-    data = encode_checkpoint(make(corpus={}))
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    description = json.loads(header.pop("__metadata__")["charrnn"])
-    return {**description, "checksum": ZEROS}, header, data[end:]
-
-
-def forged(edit: Callable[[dict[str, Any], dict[str, Any]], None] = lambda description, tensors: None,
-           body: Callable[[bytes], bytes] = lambda body: body) -> bytes:
-    """Return a good checkpoint, edited, with a right checksum."""
-    description, tensors, data = parts()
-    edit(description, tensors)
-    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
-    return signed(json.dumps({"__metadata__": {"charrnn": text}, **tensors}, separators=(",", ":")), body(data))
 
 
 def setting(*path: str | int, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
