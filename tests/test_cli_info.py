@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.__main__ import main
+from charrnn.config import TrainConfig
 
 
 def test_a_page(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +32,9 @@ def test_a_damaged_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["info", str(tmp_path / "x.safetensors")]) == 1
     shown = capsys.readouterr()
     assert (shown.out, shown.err.count("\n")) == ("", 1) and "\x1b" not in shown.err
+
+
+def test_json_has_the_settings_that_were_used(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(trained), "--json"]) == 0
+    settings = json.loads(capsys.readouterr().out)["train"]
+    assert settings["lr"] == TrainConfig().peak_lr and settings["precision"] in ("f32", "bf16")
