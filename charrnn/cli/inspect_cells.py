@@ -90,6 +90,7 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
         if path is not None:
             _check_folder(path)
     from charrnn.cli.models import loaded
+    from charrnn.console.stdio import write
     from charrnn.inspection.views import best_cell, chosen
 
     with loaded(checkpoint, given["threads"]) as (path, model):
@@ -98,11 +99,15 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
             return _write_live(context, model, cell, source)
         inspection, read = _inspected(given, path, model, text, source)
         layer, unit = cell or (given["layer"], None)
-        inspection = chosen(inspection, layer=layer, unit=unit, feature=given["feature"], top=given["top"])
+        inspection = chosen(inspection, layer=layer, unit=unit, feature=given["feature"])
         if given["sample"]:
             return _write_live(context, model, best_cell(inspection), source)
-        _write_files(given, inspection, read, model)
-        _print(given, inspection, model, cell)
+        best = chosen(inspection, top=given["top"])
+        _write_files(given, best, read, model)
+        if given["as_json"]:
+            write(json.dumps(best.to_json()) + "\n")
+        else:
+            _print(given, inspection, model, cell)
     return 0
 
 
@@ -184,9 +189,6 @@ def _print(given: dict[str, Any], inspection: Inspection, model: LanguageModel, 
     from charrnn.console.terminal import render
     from charrnn.inspection.views import views
 
-    if given["as_json"]:
-        write(json.dumps(inspection.to_json()) + "\n")
-        return
     top = _TOP if given["top"] is None else given["top"]
     excerpts = views(inspection, model.checkpoint, top=top, context=given["around"], cell=cell)
     write(render(findings_page(inspection, excerpts, top)))
