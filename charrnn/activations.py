@@ -1,8 +1,8 @@
 """What every unit of a network does while it reads a text: its states and its gates.
 
-A long text is read as several stretches at once, the rows of a batch, which is many times as fast as one character
-after the other. Each stretch but the first is warmed up on the text before it, so that what a state holds from far
-back is missing only where it is older than `WARM_UP` characters before the stretch.
+What takes long is read as several stretches at once, the rows of a batch, which is many times as fast as one
+character after the other. Each stretch but the first is warmed up on the text before it, so that what a state holds is
+missing only where it is older than `WARM_UP` characters before the stretch.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 
 from charrnn.cells import get_cell
 from charrnn.config import ModelConfig
-from charrnn.network import Network
+from charrnn.network import Network, step_operations
 from charrnn.threads import thread_count
 
 #: Stretches read at once, in whole tiles for each of two or four threads; and characters read before a stretch counts.
-ROWS, WARM_UP = 24, 256
+ROWS, WARM_UP = 24, 512
 
 #: Steps in a window.
 STEPS = 64
 
-#: A text is not cut into stretches shorter than this.
-_SHORTEST = 3 * WARM_UP
+#: A text is not cut into stretches shorter than this, and not at all where reading takes fewer operations.
+_SHORTEST, _QUICK = 3 * WARM_UP, 4e10
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,19 @@ class Piece:
             target[...] = part[:len(target), ..., :target.shape[-1]] if part.ndim > 1 else part[:len(target)]
 
 
-def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, *, rows: int = ROWS,
+def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, *, rows: int | None = None,
          threads: int | None = None, precision: str = "f32") -> Iterator[Piece]:
     """Yield what passes through a model that reads a text (N,) from zero states.
 
     Parameters
     ----------
     weights : under PyTorch's names and shapes.
-    rows : stretches at most; 1 reads the text exactly as one.
+    rows : stretches at most; 1 reads the text exactly as one (None: 1 where that is quick, or else `ROWS`).
     threads : CPU threads (None: all that the process may use).
     precision : of the matrix products, "f32", "bf16" or "f64".
     """
+    if rows is None:
+        rows = 1 if step_operations(config, 1, len(ids)) / 3 < _QUICK else ROWS
     rows = max(1, min(rows, len(ids) // _SHORTEST))
     warm_up = WARM_UP if rows > 1 else 0
     length = -(-(len(ids) + (rows - 1) * warm_up) // rows)  # steps of a row
@@ -89,7 +91,7 @@ def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray
 
 
 def record(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, *,
-           names: tuple[str, ...] | None = None, rows: int = ROWS, threads: int | None = None,
+           names: tuple[str, ...] | None = None, rows: int | None = None, threads: int | None = None,
            precision: str = "f32") -> dict[str, np.ndarray]:
     """Return states and gates (L, N, H) float32 over a text (N,), by name.
 

@@ -244,6 +244,25 @@ class Network:
         self.states = window.states[:, :, len(ids)].copy()
         return window
 
+    def input_gradient(self, ids: np.ndarray, target: int | None = None) -> np.ndarray:
+        """Return the norm (T,) of the gradient of the last step's logit by each step's input, for a window (T, 1).
+
+        The input is the embedding, or the one-hot vector where there is none. The network has to be one for training.
+
+        Parameters
+        ----------
+        target : the character whose logit it is (None: that with the highest).
+        """
+        window, steps = self.forward(ids), len(ids)
+        top = window.logits[steps - 1, 0] + self.weights.output_bias
+        window.logits[:steps] = 0
+        window.logits[steps - 1, 0, int(np.argmax(top[:self.config.vocab_size])) if target is None else target] = 1
+        window.dstates[...] = 0
+        self._backward(ids, self.weights, window, 0, 1, 0.0, np.uint64(0))
+        dgates, groups = window.z[0, :steps, 0], self.layout.groups(self.flat)
+        gradient = dgates @ groups["first"] if self.config.embedding_size else dgates @ groups["table"].T
+        return np.linalg.norm(gradient, axis=1)
+
     def logits(self, ids: np.ndarray) -> np.ndarray:
         """Return the logits (T, B, V) after each character of a window (T, B), without dropout; `states` move on."""
         window = self.forward(ids)

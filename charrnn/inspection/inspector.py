@@ -123,7 +123,7 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
         if intervene and source == cell.states[-1]:
             worth = [k for k in kept if labels.gain(found[k].score, baselines[k][1]) >= labels.GAIN]
             if worth:
-                held = Interventions(config, checkpoint.weights, ids, own.signals, split, alphabet, team, precision,
+                held = Interventions(config, checkpoint.weights, ids, own, split, alphabet, team, precision,
                                      seed)
                 ablations = {k: held.ablate(tracked[k], found[k].layer, found[k].unit) for k in worth}
     finally:

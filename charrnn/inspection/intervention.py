@@ -16,8 +16,9 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.generator import advance, scratch_for
 from charrnn.inspection.feature import Tracked
-from charrnn.inspection.findings import Ablation, Signals
+from charrnn.inspection.findings import Ablation
 from charrnn.inspection.scoring import Halves
+from charrnn.inspection.survey import SNAPSHOT, Survey
 from charrnn.kernels.generate import Holds, Scratch
 from charrnn.kernels.share import Share, new_barrier
 from charrnn.network import Network
@@ -29,8 +30,7 @@ RANDOM_UNITS = 20
 #: Fewer predicted characters than this say nothing.
 FEWEST = 20
 
-_STRETCHES, _LENGTH, _WARM_UP = 16, 128, 192
-_WINDOW = 64
+_STRETCHES = 16  # each as long as from one snapshot to the next
 _SHOWN = 3  # predicted characters that are chosen where a feature names none
 _PER_STRETCH = 4  # predicted characters beyond which a stretch is no better than another
 
@@ -64,16 +64,17 @@ class Interventions:
 
     Parameters
     ----------
-    signals : of the state that lasts, the last of the cell's, which is what is held.
+    survey : the reading of the text, whose signals are of the state that lasts, the last of the cell's: that is held.
     characters : what the ids stand for.
     """
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, signals: Signals,
+    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, survey: Survey,
                  split: Halves, characters: str, team: Team, precision: str, seed: int) -> None:
-        self._network = Network(config, weights, batch_size=_STRETCHES, seq_len=_WINDOW, precision=precision)
-        self._ids, self._signals, self._split, self._characters = ids, signals, split, characters
+        self._network = Network(config, weights, batch_size=1, seq_len=1, precision=precision)
+        self._ids, self._signals, self._split, self._characters = ids, survey.signals, split, characters
+        self._snapshots = survey.snapshots
         self._team, self._seed = team, seed
-        self._squashed = signals.source != "h"
+        self._squashed = survey.signals.source != "h"
 
     def ablate(self, feature: Tracked, layer: int, unit: int) -> Ablation | None:
         """Return what holding a unit does to what the feature predicts, or None where the text has too little of it."""
@@ -85,7 +86,7 @@ class Interventions:
         if feature.is_flag:
             relevant &= feature.values
         starts = self._stretches(relevant, random)
-        places = starts[:, None] + np.arange(_LENGTH)  # (stretches, T)
+        places = starts[:, None] + np.arange(SNAPSHOT)  # (stretches, T)
         counted = relevant[places]
         if np.count_nonzero(counted) < FEWEST:
             return None
@@ -99,21 +100,15 @@ class Interventions:
         compared = tuple(float(change) for change in changes[3:])
         return Ablation(
             delta=float(changes[0]), random=compared, forced_on=float(changes[1]), forced_off=float(changes[2]),
-            percentile=100.0 * sum(change < changes[0] for change in compared) / max(len(compared), 1),
+            percentile=100.0 * float(np.mean(changes[3:] < changes[0])) if compared else 0.0,
             predicted="".join(self._characters[i] for i in predicted), characters=int(np.count_nonzero(counted)))
 
     def _stretches(self, relevant: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Return where the stretches of the report half start that have most of what is relevant."""
-        block = self._split.block
-        length = min(_LENGTH, block)
-        first = np.unique(self._split.report // block) * block
-        starts = (first[:, None] + np.arange(0, block - length + 1, length)).reshape(-1)
-        starts = starts[(starts >= _WARM_UP) & (starts + _LENGTH < len(self._ids))]
-        if not len(starts):
-            return np.zeros(0, np.int64)
-        found = relevant[starts[:, None] + np.arange(_LENGTH)].sum(axis=1)
+        """Return where the stretches start that have most of what is relevant."""
+        starts = np.arange(SNAPSHOT, len(self._ids) - SNAPSHOT, SNAPSHOT)
+        found = relevant[starts[:, None] + np.arange(SNAPSHOT)].sum(axis=1)
         order = np.argsort(-(np.minimum(found, _PER_STRETCH) + random.random(len(starts))))
-        return np.resize(starts[order[:_STRETCHES]], _STRETCHES)
+        return starts[order[:_STRETCHES]]
 
     def _mean(self, layer: int, unit: int) -> float:
         return self._state(self._signals.values(layer, unit).mean(dtype=np.float64))
@@ -134,23 +129,23 @@ class Interventions:
     def _losses(self, starts: np.ndarray, layer: int, units: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the losses (1 + K, stretches, T) with nothing held, and with each of `units` (K,) at its value."""
         network, team = self._network, self._team
-        network.states[...] = 0
-        for step in range(-_WARM_UP, 0, _WINDOW):
-            network.forward(np.ascontiguousarray(self._ids[starts + (step + np.arange(_WINDOW))[:, None]]))
         rows = (1 + len(units)) * len(starts)
-        scratch = scratch_for(network, np.tile(network.states, (1, 1, 1 + len(units), 1)), rows)
+        layers, kinds, _, width = network.states.shape
+        states = np.zeros((layers, kinds, len(starts), width), network.dtype)
+        states[..., :network.config.hidden_size] = self._snapshots[starts // SNAPSHOT].transpose(1, 2, 0, 3)
+        scratch = scratch_for(network, np.tile(states, (1, 1, 1 + len(units), 1)), rows)
         holds = Holds(np.arange(len(starts), rows), np.full(rows - len(starts), layer), np.repeat(units, len(starts)),
                       np.repeat(values, len(starts)).astype(network.dtype))
         kernel, vocab = advance(network.config.cell), network.config.vocab_size
-        losses = np.zeros((_LENGTH, rows), np.float32)
-        for step in range(_LENGTH):
+        losses = np.zeros((SNAPSHOT, rows), np.float32)
+        for step in range(SNAPSHOT):
             current = np.tile(self._ids[starts + step].astype(np.int64), 1 + len(units))
             targets = np.tile(self._ids[starts + step + 1].astype(np.int64), 1 + len(units))
             team.run(functools.partial(_advance, kernel, current, network, scratch, holds))
             logits = scratch.logits[0, :, :vocab]
             logits = logits - logits.max(axis=1, keepdims=True)
             losses[step] = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(rows), targets]
-        return losses.T.reshape(1 + len(units), len(starts), _LENGTH)
+        return losses.T.reshape(1 + len(units), len(starts), SNAPSHOT)
 
 
 def _advance(kernel: Callable[..., None], current: np.ndarray, network: Network, scratch: Scratch, holds: Holds,

@@ -21,6 +21,9 @@ SHUT, OPEN = 0.1, 0.9
 #: The use of the gates is measured in every so many windows of the reading.
 _SAMPLED = 4
 
+#: Characters from one record of all states to the next, from where the text can be read again.
+SNAPSHOT = 125
+
 _EXPECTED = 5  # most probable next characters that are kept
 
 
@@ -31,6 +34,7 @@ class Survey:
     signals: Signals
     predictions: Predictions
     gates: dict[str, GateUse]
+    snapshots: np.ndarray  # (N // SNAPSHOT + 1, L, S, H) states before every `SNAPSHOT`th character
 
 
 def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, source: str, team: Team,
@@ -48,6 +52,7 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
     probabilities = np.zeros(expected.shape, np.float32)
     following = np.append(ids[1:], ids[-1:]).astype(np.int64)
     counters = {gate: np.zeros((4, layers, hidden)) for gate in cell.gates}
+    snapshots = np.zeros((len(ids) // SNAPSHOT + 1, layers, len(cell.states), hidden), np.float32)
     counted = 0
     # Only h is sure to lie between -1 and 1.
     squash = int(source in cell.states and source != "h")
@@ -57,6 +62,7 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
         count_gates = number % _SAMPLED == 0
 
         team.run(functools.partial(_collect, piece, values, squash, levels, counters if count_gates else {}))
+        _keep(piece, snapshots)
         counted += int((len(piece.logits) - piece.skip).sum()) * count_gates
         logits = piece.logits - piece.logits.max(axis=2, keepdims=True)
         share = np.exp(logits)
@@ -72,7 +78,7 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
     gates = {gate: GateUse(shut=(shut / counted).astype(np.float32), open=(wide / counted).astype(np.float32),
                            mean=(summed / counted).astype(np.float32))
              for gate, (shut, wide, summed, lowest) in counters.items() if (lowest >= 0).all()}
-    return Survey(Signals(source, levels), Predictions(losses[:-1], expected, probabilities), gates)
+    return Survey(Signals(source, levels), Predictions(losses[:-1], expected, probabilities), gates, snapshots)
 
 
 def _collect(piece: Piece, values: np.ndarray, squash: int, levels: np.ndarray, counters: dict[str, np.ndarray],
@@ -84,3 +90,14 @@ def _collect(piece: Piece, values: np.ndarray, squash: int, levels: np.ndarray, 
         collect(values[layer], squash, levels[layer], piece.positions, piece.skip, first, last)
         for gate, counter in counters.items():
             tally(piece.gates[gate][layer], SHUT, OPEN, *counter[:, layer], piece.skip, first, last)
+
+
+def _keep(piece: Piece, snapshots: np.ndarray) -> None:
+    """Store the states of a window that belong to `snapshots` (n, L, S, H)."""
+    steps, hidden = len(piece.logits), snapshots.shape[-1]
+    for b, (position, skip) in enumerate(zip(piece.positions.tolist(), piece.skip.tolist())):
+        for step in range((-position - 1) % SNAPSHOT, steps, SNAPSHOT):
+            index = (position + step + 1) // SNAPSHOT
+            if step >= skip and index < len(snapshots):
+                for k, values in enumerate(piece.states.values()):
+                    snapshots[index, :, k] = values[:, step, b, :hidden]
