@@ -35,7 +35,7 @@ _ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "latin
 
 _VALUES = ("0", "-1", "1", "2", "-0", "0.5", "1e-320", "1e308", "1e309", "nan", "inf", "-inf", "NaN", "", " ", "abc",
            "٣", "0x10", "1,5", "1_0", "5 ", "2147483647", "2147483648", "9223372036854775807", "9" * 30, "9" * 5000,
-           "1h", "90s", "0s", "1e9", "\x1b[2J", "\ud800", "a\0b", "-", "--", "lstm", "all", "🙂", "x" * 3000)
+           "1h", "90s", "0s", "1e9", "\x1b[2J", "\udcff", "-", "--", "lstm", "all", "🙂", "x" * 3000)
 #: What would be done, correctly and for ever, if it were asked for in such numbers.
 _ENDLESS = {"--length", "--num-samples", "--epochs"}
 

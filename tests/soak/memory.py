@@ -73,6 +73,10 @@ def run(*, quick: bool, minutes: float) -> Iterator[Outcome]:
         folder = Path(scratch)
         (folder / "text.txt").write_text(TEXT * 10)
         (folder / "long.txt").write_text(TEXT * ((10**6 if quick else 10**7) // len(TEXT) + 1))
+        for words in (["train", "text.txt", "--out", "short", "--max-steps", "40", *SMALL],
+                      ["sample", "short", "--length", "9"], ["eval", "short", "text.txt"]):  # compile
+            subprocess.run([sys.executable, "-m", "charrnn", *words], cwd=folder, env=environment(),
+                           capture_output=True, check=True)
         train = ["train", "text.txt", "--out", "run", "--max-time", f"{minutes:.2f}m", "--save-every", "5s", *SMALL]
         yield _watched("training, saved every 5 s: memory flat within 5 MB", train, folder, 60 * minutes + 120)
         yield _watched("sampling without end: memory flat within 5 MB", ["sample", "run", "--length", "2147483647"],
