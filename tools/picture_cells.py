@@ -21,6 +21,7 @@ from rich.text import Text
 from selenium import webdriver
 
 from charrnn.__main__ import main
+from charrnn.run_folder import SHIPPED
 
 DOCS = Path(__file__).parent.parent / "docs"
 COLUMNS, CONTEXT, TOP = 110, 420, 3
@@ -28,6 +29,8 @@ COLUMNS, CONTEXT, TOP = 110, 420, 3
 
 class Terminal(io.StringIO):
     """Standard output that says it is a terminal."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
 
     def isatty(self) -> bool:
         return True
@@ -42,6 +45,7 @@ def picture_of_terminal(words: list[str]) -> str:
         shown = sys.stdout.getvalue()
     finally:
         sys.stdout = shell
+    shown = shown.replace(f"{SHIPPED}{os.sep}", "")  # where the package lies on this machine
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor", force_terminal=True)
     console.print(Text.from_ansi(shown), soft_wrap=True)
     picture = console.export_svg(title="charrnn inspect-cells")
