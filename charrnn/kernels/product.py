@@ -62,24 +62,46 @@ def pair_bf16(low, high):
     return np.uint32(np.uint32(round_bf16(low) >> np.uint32(16)) | np.uint32(round_bf16(high) & np.uint32(0xFFFF0000)))
 
 
-def _pack_line(source, at, n_stride, k_stride, row):
+def _pack_row(low, high, row):
     raise NotImplementedError("compiled code only")
 
 
-@overload(_pack_line, jit_options={"fastmath": FASTMATH}, inline="always")
-def _pack_line_overload(source, at, n_stride, k_stride, row):
-    """Fill one row of a panel from elements `at`, `at + n_stride`, ...; of pairs, the second is `k_stride` further."""
+@overload(_pack_row, jit_options={"fastmath": FASTMATH}, inline="always")
+def _pack_row_overload(low, high, row):
+    """Fill one row of a panel from a row of the matrix, or with the pairs of two."""
     if row.dtype == types.uint32:
 
-        def pairs(source, at, n_stride, k_stride, row):
+        def pairs(low, high, row):
             for n in range(row.size):
-                row[n] = pair_bf16(source[at + n * n_stride], source[at + n * n_stride + k_stride])
+                row[n] = pair_bf16(low[n], high[n])
 
         return pairs
 
-    def plain(source, at, n_stride, k_stride, row):
+    def plain(low, high, row):
         for n in range(row.size):
-            row[n] = source[at + n * n_stride]
+            row[n] = low[n]
+
+    return plain
+
+
+def _pack_column(line, panel, step):
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_pack_column, jit_options={"fastmath": FASTMATH}, inline="always")
+def _pack_column_overload(line, panel, step):
+    """Write a row of a transposed matrix, or its pairs, into a panel: in steps, each into the next row."""
+    if panel.dtype == types.uint32:
+
+        def pairs(line, panel, step):
+            for k in range(line.size // 2):
+                panel[np.uint64(k * step)] = pair_bf16(line[2 * k], line[2 * k + 1])
+
+        return pairs
+
+    def plain(line, panel, step):
+        for k in range(line.size):
+            panel[np.uint64(k * step)] = line[k]
 
     return plain
 
@@ -95,20 +117,21 @@ def pack(source, transposed, packed, first, last):
         columns (the last may be narrower), each as K rows.
     """
     flat = source.reshape(-1)
-    if transposed:
-        n_len, k_len = source.shape
-        n_stride, k_stride = k_len, 1
-    else:
-        k_len, n_len = source.shape
-        n_stride, k_stride = 1, n_len
+    n_len, k_len = source.shape if transposed else (source.shape[1], source.shape[0])
     factors = packed.size // n_len  # K, or K / 2 pairs
     together = k_len // factors
     width = VECTOR_BYTES * VECTORS // packed.itemsize
     for start in range(first * width, min(last * width, n_len), width):
         columns = min(width, n_len - start)
-        for k in range(factors):
-            row = packed[start * factors + k * columns:][:columns]
-            _pack_line(flat, k * together * k_stride + start * n_stride, n_stride, k_stride, row)
+        panel = packed[start * factors:][:columns * factors]
+        if transposed:  # read in order and write in steps: gathering takes longer
+            for n in range(columns):
+                _pack_column(flat[(start + n) * k_len:][:k_len], panel[n:], columns)
+        else:
+            for k in range(factors):
+                low = flat[k * together * n_len + start:][:columns]
+                high = flat[((k + 1) * together - 1) * n_len + start:][:columns]
+                _pack_row(low, high, panel[k * columns:][:columns])
 
 
 @jit
