@@ -7,6 +7,7 @@ the sorted vocabulary, the provisional ones being freed on the way.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -58,6 +59,17 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @functools.cached_property
+    def start_id(self) -> int:
+        """What a text starts after that has no prime: a newline, or where there is none the most frequent character."""
+        newline, _ = self.vocabulary.encode_counting("\n")
+        if len(newline):
+            return int(newline[0])
+        counts = np.zeros(len(self.vocabulary), np.int64)
+        for start in range(0, len(self.ids), 2**22):  # bincount makes int64 of what it is given
+            counts += np.bincount(self.ids[start:start + 2**22], minlength=len(counts))
+        return int(counts.argmax())
 
     def to_json(self) -> dict[str, Any]:
         """Return what is needed to find the text again and to know it, as a dict that `json.dumps` takes."""

@@ -1,25 +1,24 @@
 """The training loop: windows in order, one update each, with evaluations, checkpoints and samples along the way.
 
-Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. All that decides a run's
-course is in `_Progress`, the parameters, the moments and the streams' states; a checkpoint holds just these, so a
-resumed run is the uninterrupted one bit for bit. Randomness is a hash of the seed and the step, and needs no state.
+Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. `charrnn.training_state` holds
+what decides a run's course and is saved; `charrnn.reader` evaluates and writes.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from charrnn.checkpoint import TRAINING_STATE, Checkpoint, load_checkpoint, save_checkpoint, thinned
-from charrnn.config import DEFAULT_EPOCHS, ModelConfig, SampleConfig, TrainConfig
+from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, thinned
+from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
 from charrnn.corpus import Corpus
 from charrnn.errors import CheckpointError, ConfigError, TrainingError
-from charrnn.evaluation import CHUNK, mean_loss
 from charrnn.events import (
     CheckpointEvent,
     CompileEvent,
@@ -31,7 +30,6 @@ from charrnn.events import (
     StepEvent,
     WarningEvent,
 )
-from charrnn.generator import Generator
 from charrnn.kernels.jit import is_compiled, mark_compiled
 from charrnn.kernels.random import mix
 from charrnn.model import initial_parameters, parameter_count
@@ -44,10 +42,12 @@ from charrnn.network import (
     useful_threads,
 )
 from charrnn.optimizers import Optimizer, learning_rate
+from charrnn.reader import Reader
 from charrnn.run_folder import RunFolder
 from charrnn.storage import printable
-from charrnn.streams import split_text, window
+from charrnn.streams import split_text
 from charrnn.threads import physical_memory, thread_count
+from charrnn.training_state import Progress, restore, state_arrays
 
 #: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
 EVALUATIONS, EVALUATION_SHARE = 20, 0.1
@@ -75,21 +75,6 @@ def changed_text(run: RunFolder) -> CheckpointError:
     folder = printable(run.path)
     return CheckpointError(f"the text is not the one that the run in {folder} was trained on: give that text, or start "
                            f"a new run on this one, with --init-from {folder} if it has the same characters")
-
-
-@dataclass
-class _Progress:
-    """Where a run stands; stored in its checkpoints."""
-
-    step: int = 0
-    epoch: int = 0  # complete passes
-    window: int = 0  # next window of the current pass
-    seconds: float = 0.0
-    characters: int = 0
-    best_val_loss: float | None = None
-    worse: int = 0  # evaluations in a row without a better loss
-    loss_sum: float = 0.0  # of the steps since the last step event
-    loss_steps: int = 0
 
 
 class Trainer:
@@ -125,7 +110,7 @@ class Trainer:
         if self._start is not None:
             self._check_start(self._start)
         self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
-        self._progress = _Progress(**self._start.progress) if resume and self._start else _Progress()
+        self._progress = Progress(**self._start.progress) if resume and self._start else Progress()
         self._step_limit, self._limit_reason = self._limits()
         memory = memory_needed(model, self._split.batch_size, self._split.seq_len) + corpus.ids.nbytes
         if memory > physical_memory():
@@ -284,22 +269,12 @@ class Trainer:
         parameters = start.weights if start else initial_parameters(self.model, self.config.seed)
         self._network = Network(self.model, parameters, batch_size=split.batch_size, seq_len=split.seq_len,
                                 threads=self._threads, precision=self._precision, training=True)
-        self._reader: Network | None = None
+        self._reader = functools.cache(lambda: Reader(self._network, split.val))  # made when it is first asked for
         self._optimizer = Optimizer(self.config, self._network.flat, self._network.layout.decayed)
         self._saved = -1
         if self._resume and start:
             self._saved = self._progress.step
-            state, layout = start.training_state, self._network.layout
-            hidden = self.model.hidden_size
-            try:
-                for name in ("first", "second"):
-                    named = {key: state[f"{TRAINING_STATE}{name}.{key}"] for key in start.weights}
-                    getattr(self._optimizer, name)[...] = layout.from_named(named)
-                self._network.states[..., :hidden] = state[f"{TRAINING_STATE}states"]
-            except (KeyError, ValueError):
-                raise CheckpointError(f"{self.run_folder.last} lacks what training needs to go on: start a new run "
-                                      "from its weights with --init-from") from None
-            self._optimizer.step_count = self._progress.step
+            restore(start, self._network, self._optimizer)
 
     def _step(self, lr: float) -> float:
         """Make one update and return the norm of its gradient."""
@@ -315,13 +290,7 @@ class Trainer:
                                 f"use a lower --lr than {self.config.peak_lr:g}, or clip the gradient with --clip-norm "
                                 f"(saved checkpoints in {self.run_folder.path} are intact)")
         network.pack()
-        progress.step += 1
-        progress.characters += ids.size
-        progress.loss_sum += loss
-        progress.loss_steps += 1
-        progress.window += 1
-        if progress.window == self._split.windows:
-            progress.window, progress.epoch = 0, progress.epoch + 1
+        progress.read(ids.size, loss, self._split.windows)
         return norm
 
     def _over(self) -> str:
@@ -370,9 +339,8 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         progress = self._progress
-        reader = self._refreshed_reader()
-        started = time.monotonic()
-        val_loss = mean_loss(reader, self._split.val)
+        reader, started = self._reader(), time.monotonic()
+        val_loss = reader.loss()
         if not math.isfinite(val_loss):
             raise TrainingError(f"the validation loss at step {progress.step} is not a number: use a lower --lr")
         best = progress.best_val_loss is None or val_loss < progress.best_val_loss
@@ -391,34 +359,9 @@ class Trainer:
             yield self._sample()
         self._eval_at = self._elapsed()
 
-    def _refreshed_reader(self) -> Network:
-        """Return the network that evaluates and samples, with the current parameters."""
-        if self._reader is None:
-            rows = max(1, len(self._split.val))
-            self._reader = Network(self.model, self._network.named_parameters(), batch_size=rows,
-                                   seq_len=CHUNK if rows == 1 else self._split.seq_len,
-                                   threads=self._threads)
-            self._reader.losses(*window(self._split.val, 0, 1))  # compiles, so that what follows can be timed
-        self._reader.flat[...] = self._network.flat
-        self._reader.pack()
-        return self._reader
-
     def _sample(self) -> SampleEvent:
-        reader, vocabulary = self._refreshed_reader(), self.corpus.vocabulary
-        states = np.zeros_like(reader.states[:, :, :1])
-        config = SampleConfig(seed=(self.config.seed + self._progress.step) % 2**63, temperature=0.8)
-        ids, _ = Generator(reader, states, self._start_id(), config).next(SAMPLE_LENGTH)
-        return SampleEvent(step=self._progress.step, text=vocabulary.decode(ids[:, 0]))
-
-    def _start_id(self) -> int:
-        newline, _ = self.corpus.vocabulary.encode_counting("\n")
-        return int(newline[0]) if len(newline) else self._most_frequent()
-
-    def _most_frequent(self) -> int:
-        counts = np.zeros(self.model.vocab_size, np.int64)
-        for start in range(0, len(self.corpus.ids), 2**22):  # bincount makes int64 of what it is given
-            counts += np.bincount(self.corpus.ids[start:start + 2**22], minlength=len(counts))
-        return int(counts.argmax())
+        ids = self._reader().write(self.corpus.start_id, SAMPLE_LENGTH, self.config.seed + self._progress.step)
+        return SampleEvent(step=self._progress.step, text=self.corpus.vocabulary.decode(ids))
 
     def _save_last(self) -> Iterator[Event]:
         self._save = False
@@ -429,13 +372,8 @@ class Trainer:
         """Write a checkpoint; a failure is a warning, and the next occasion tries again."""
         path = self.run_folder.best if kind == "best" else self.run_folder.last
         progress = asdict(self._progress) | {"seconds": self._elapsed()}
-        layout, state = self._network.layout, {}
-        if kind == "last":
-            for name in ("first", "second"):
-                for key, value in layout.to_named(getattr(self._optimizer, name)).items():
-                    state[f"{TRAINING_STATE}{name}.{key}"] = value
-            state[f"{TRAINING_STATE}states"] = self._network.states[..., :self.model.hidden_size].copy()
-        corpus = self.corpus.to_json() | {"most_frequent": self._start_id()}
+        state = state_arrays(self._network, self._optimizer) if kind == "last" else {}
+        corpus = self.corpus.to_json() | {"most_frequent": self.corpus.start_id}
         try:
             save_checkpoint(path, Checkpoint(
                 model=self.model, vocabulary=self.corpus.vocabulary, text=self.corpus.text_config, train=self.config,

@@ -32,7 +32,7 @@ LAYERS = (
     ("decoding",),
     ("corpus", "optimizers", "generator", "evaluation", "activations", "checkpoint", "novelty"),
     ("exchange",),
-    ("run_folder", "held_out", "surprise"),
+    ("run_folder", "held_out", "surprise", "reader", "training_state"),
     ("sampling", "training"),
     ("language_model", "training_run"),
     ("inspection",),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import charrnn.reader
 import charrnn.training
 from charrnn.cells import CELLS
 from charrnn.checkpoint import load_checkpoint
@@ -404,7 +405,7 @@ def test_divergence_is_an_error_and_harms_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_validation_loss_that_is_no_number_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charrnn.training, "mean_loss", lambda network, streams: math.nan)
+    monkeypatch.setattr(charrnn.reader, "mean_loss", lambda network, streams: math.nan)
     with pytest.raises(TrainingError, match="validation loss"):
         train(tmp_path / "run", max_steps=3)
     assert not (tmp_path / "run" / "best.safetensors").exists()

@@ -1,0 +1,46 @@
+"""The model in training as others see it: its loss over the held-out text, and what it writes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from charrnn.config import SampleConfig
+from charrnn.evaluation import CHUNK, mean_loss
+from charrnn.generator import Generator
+from charrnn.network import Network
+from charrnn.streams import window
+
+
+class Reader:
+    """A second network, which follows the parameters of the one in training.
+
+    It computes in float32, whatever precision training takes: so does whoever loads what the run saves.
+
+    Parameters
+    ----------
+    trained : the network in training.
+    held_out : (B, n) the text to evaluate on, as streams; B or n may be 0.
+    """
+
+    def __init__(self, trained: Network, held_out: np.ndarray) -> None:
+        self._trained, self._held_out = trained, held_out
+        rows = max(1, len(held_out))
+        self._network = Network(trained.config, trained.named_parameters(), batch_size=rows,
+                                seq_len=CHUNK if rows == 1 else trained.seq_len, threads=trained.team.size)
+        self._network.losses(*window(held_out, 0, 1))  # compiles, so that what follows can be timed
+
+    def _follow(self) -> Network:
+        self._network.flat[...] = self._trained.flat
+        self._network.pack()
+        return self._network
+
+    def loss(self) -> float:
+        """Return nats per character over the held-out text, from its start, with the state carried along."""
+        return mean_loss(self._follow(), self._held_out)
+
+    def write(self, start_id: int, length: int, seed: int) -> np.ndarray:
+        """Return the ids (length,) of a text that follows the character `start_id`."""
+        network = self._follow()
+        config = SampleConfig(seed=seed % 2**63, temperature=0.8)
+        ids, _ = Generator(network, np.zeros_like(network.states[:, :, :1]), start_id, config).next(length)
+        return ids[:, 0]

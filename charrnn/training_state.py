@@ -1,0 +1,70 @@
+"""What decides the course of a run besides its settings: where it stands, the moments, and the states of the streams.
+
+A checkpoint of kind "last" holds just these and the parameters, so a resumed run is the uninterrupted one bit for bit.
+Randomness is a hash of the seed and the step, and needs no state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.checkpoint import TRAINING_STATE, Checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.network import Network
+from charrnn.optimizers import Optimizer
+
+_MOMENTS = ("first", "second")
+
+
+@dataclass
+class Progress:
+    """Where a run stands."""
+
+    step: int = 0
+    epoch: int = 0  # complete passes
+    window: int = 0  # next window of the current pass
+    seconds: float = 0.0
+    characters: int = 0
+    best_val_loss: float | None = None
+    worse: int = 0  # evaluations in a row without a better loss
+    loss_sum: float = 0.0  # of the steps since the last step event
+    loss_steps: int = 0
+
+    def read(self, characters: int, loss: float, windows: int) -> None:
+        """Move on by one window of a pass of `windows`."""
+        self.step += 1
+        self.characters += characters
+        self.loss_sum += loss
+        self.loss_steps += 1
+        self.window += 1
+        if self.window == windows:
+            self.window, self.epoch = 0, self.epoch + 1
+
+
+def state_arrays(network: Network, optimizer: Optimizer) -> dict[str, np.ndarray]:
+    """Return the moments and the streams' states under the names that a checkpoint has for them."""
+    arrays = {f"{TRAINING_STATE}{moment}.{name}": array for moment in _MOMENTS
+              for name, array in network.layout.to_named(getattr(optimizer, moment)).items()}
+    arrays[f"{TRAINING_STATE}states"] = network.states[..., :network.config.hidden_size].copy()
+    return arrays
+
+
+def restore(start: Checkpoint, network: Network, optimizer: Optimizer) -> None:
+    """Put the moments and the streams' states of a checkpoint back in their places.
+
+    Raises
+    ------
+    CheckpointError : it lacks them.
+    """
+    arrays = start.training_state
+    try:
+        for moment in _MOMENTS:
+            named = {name: arrays[f"{TRAINING_STATE}{moment}.{name}"] for name in start.weights}
+            getattr(optimizer, moment)[...] = network.layout.from_named(named)
+        network.states[..., :network.config.hidden_size] = arrays[f"{TRAINING_STATE}states"]
+    except (KeyError, ValueError):
+        raise CheckpointError("the checkpoint lacks what training needs to go on: start a new run from its weights "
+                              "with --init-from") from None
+    optimizer.step_count = Progress(**start.progress).step

@@ -1,0 +1,52 @@
+"""Where a run stands, and what of it goes into a checkpoint and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.checkpoint import load_checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.network import Network
+from charrnn.optimizers import Optimizer
+from charrnn.training_state import Progress, restore, state_arrays
+from tests.runs import train
+
+
+def trained(folder: Path) -> Path:
+    """Return the folder of a run that stopped in the middle of a pass."""
+    train(folder / "run", max_steps=7)
+    return folder / "run"
+
+
+def test_a_pass_ends_with_its_last_window() -> None:
+    progress = Progress()
+    places = []
+    for _ in range(5):
+        progress.read(characters=40, loss=2.0, windows=2)
+        places.append((progress.epoch, progress.window))
+    assert places == [(0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert (progress.step, progress.characters, progress.loss_sum, progress.loss_steps) == (5, 200, 10.0, 5)
+
+
+def test_what_is_restored_is_what_was_saved(tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(trained(tmp_path) / "last.safetensors", training_state=True)
+    network = Network(checkpoint.model, checkpoint.weights, batch_size=checkpoint.train.batch_size,
+                      seq_len=checkpoint.train.seq_len, training=True)
+    optimizer = Optimizer(checkpoint.train, network.flat, network.layout.decayed)
+    restore(checkpoint, network, optimizer)
+    assert optimizer.step_count == checkpoint.progress["step"] > 0
+    assert np.abs(network.states).max() > 0 and np.abs(optimizer.second).max() > 0
+    found = state_arrays(network, optimizer)
+    assert found.keys() == checkpoint.training_state.keys()
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, checkpoint.training_state[name])
+
+
+def test_a_checkpoint_of_weights_alone_is_refused(tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(trained(tmp_path) / "best.safetensors", training_state=True)
+    network = Network(checkpoint.model, checkpoint.weights, batch_size=checkpoint.train.batch_size, seq_len=2)
+    with pytest.raises(CheckpointError, match="--init-from"):
+        restore(checkpoint, network, Optimizer(checkpoint.train, network.flat, network.layout.decayed))
