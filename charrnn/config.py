@@ -283,19 +283,23 @@ class SampleConfig(_Checked):
     """How text is generated.
 
     The options act in this order: logits / temperature, then `top_k`, `top_p`, `min_p` on the probabilities that
-    remain, each renormalised, then one draw. `argmax` takes the most probable character instead.
+    remain, each renormalised. From what is left a character is drawn, or `beam` looks for the text whose characters
+    have the largest product of these probabilities. `argmax` takes the most probable character, whatever the others
+    say.
 
     Attributes
     ----------
-    length : characters to generate for each sample, the prime not counted.
+    length : characters to generate for each sample, the prime not counted; of a model of bytes, bytes.
     temperature : above 0; below 1 sharpens, above 1 flattens the distribution.
     argmax : take the most probable character, draw nothing.
     top_k : only the k most probable characters (0: all).
     top_p : only the most probable characters that together reach this probability (1: all).
     min_p : only characters at least this share as probable as the most probable one (0: all).
-    seed : decides every draw; sample k of n depends on (seed, k) alone.
-    num_samples : texts to generate.
+    beam : beginnings of texts that beam search keeps at each step (0: no search).
+    seed : decides every draw; sample k has the seed `sample_seed(seed, k)`.
+    num_samples : texts to generate; with `beam`, so many of the best that were found, the best first.
     stop : a text ends, after it, where one of these appears.
+    until_line : a text ends after so many line ends (None: no limit).
     holds : cells held at a value while the text is written, from the prime's last character on.
     """
 
@@ -305,9 +309,11 @@ class SampleConfig(_Checked):
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
+    beam: int = 0
     seed: int = 0
     num_samples: int = 1
     stop: tuple[str, ...] = ()
+    until_line: int | None = None
     holds: tuple[CellHold, ...] = ()
 
     def __post_init__(self) -> None:
@@ -316,9 +322,19 @@ class SampleConfig(_Checked):
         self._whole("top_k", 0)
         self._real("top_p", 0, 1, open_low=True)
         self._real("min_p", 0, 1)
+        self._whole("beam", 0)
         self._whole("seed", 0, 2**63 - 1)
         self._whole("num_samples", 1)
+        if self.until_line is not None:
+            self._whole("until_line", 1)
+        if self.beam and self.argmax:
+            raise ConfigError("--beam and --argmax exclude each other; --beam 1 is --argmax with the filters applied")
+        if self.beam and self.num_samples > self.beam:
+            raise ConfigError(f"--num-samples {self.num_samples} needs a --beam of at least {self.num_samples}: with "
+                              "--beam, the samples are the best texts that were found")
         if not all(isinstance(text, str) and text for text in self.stop):
             raise ConfigError("--stop must not be empty")
+        if len({(hold.layer, hold.unit) for hold in self.holds}) < len(self.holds):
+            raise ConfigError("--set-cell and --zero-cell name a cell twice; hold it at one value")
         if not all(abs(hold.value) <= 1e30 for hold in self.holds):
             raise ConfigError("--set-cell must hold a cell at a number from -1e30 to 1e30")

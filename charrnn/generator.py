@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.cells import get_cell
-from charrnn.config import CellHold, SampleConfig
+from charrnn.config import CellHold, ModelConfig, SampleConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import generate as kernel
 from charrnn.kernels.jit import specialise
@@ -31,7 +31,7 @@ def _generate(cell_name: str) -> Any:
 
 
 def scratch_for(network: Network, states: np.ndarray, rows: int) -> kernel.Scratch:
-    """Return room for `rows` rows that all start from `states`, (L, S, 1, H padded)."""
+    """Return room for `rows` rows that start from `states`, (L, S, 1 for all or one for each, H padded)."""
     layers, kinds, _, hidden = states.shape
     gates, dtype = network.weights.bias.shape[1], states.dtype
     scratch = kernel.Scratch(
@@ -44,21 +44,34 @@ def scratch_for(network: Network, states: np.ndarray, rows: int) -> kernel.Scrat
     return scratch
 
 
-def holds_for(network: Network, holds: Sequence[CellHold]) -> kernel.Holds:
-    """Return what is to be held, in all rows, as the kernels take it.
-
-    Raises
-    ------
-    ConfigError : the network has no such layer or unit.
-    """
-    shape = network.config
+def check_holds(config: ModelConfig, holds: Sequence[CellHold]) -> None:
+    """Raise `ConfigError` if a model of this shape lacks a cell that is to be held."""
     for layer, unit, _ in holds:
-        if not (0 <= layer < shape.num_layers and 0 <= unit < shape.hidden_size):
-            raise ConfigError(f"cell {layer}:{unit} cannot be held: the model has layers 0 to {shape.num_layers - 1} "
-                              f"of units 0 to {shape.hidden_size - 1}")
+        if not (0 <= layer < config.num_layers and 0 <= unit < config.hidden_size):
+            raise ConfigError(f"cell {layer}:{unit} cannot be held: the model has layers 0 to {config.num_layers - 1} "
+                              f"of units 0 to {config.hidden_size - 1}")
+
+
+def holds_for(network: Network, holds: Sequence[CellHold]) -> kernel.Holds:
+    """Return what is to be held, in all rows, as the kernels take it; as `check_holds` allows."""
+    check_holds(network.config, holds)
     layers, units, values = (np.array([hold[i] for hold in holds]) for i in range(3))
     return kernel.Holds(np.full(len(holds), -1, np.int64), layers.astype(np.int64), units.astype(np.int64),
                         values.astype(network.dtype))
+
+
+def sample_seed(seed: int, sample: int) -> int:
+    """Return the seed with which one of several samples is the only one of a run: for the first, `seed` itself.
+
+    The others' are hashes of 53 bits, which programs that read JSON numbers as doubles keep.
+    """
+    return int(mix(np.uint64(seed), np.uint64(sample)) >> 11) if sample else seed
+
+
+def choice_for(config: SampleConfig, vocab_size: int) -> kernel.Choice:
+    """Return how characters are chosen as the kernels take it."""
+    return kernel.Choice(config.argmax, float(config.temperature), min(config.top_k, vocab_size), float(config.top_p),
+                         float(config.min_p))
 
 
 class Generator:
@@ -69,18 +82,21 @@ class Generator:
     network : provides weights and threads.
     states : (L, S, 1, H padded), from which every row starts.
     current : the last character read, which comes first into the net.
-    config : how characters are chosen, and how many texts there are.
+    config : how characters are chosen.
+    seeds : of each text; None stands for all samples of `config`.
     """
 
-    def __init__(self, network: Network, states: np.ndarray, current: int, config: SampleConfig) -> None:
-        rows, vocab = config.num_samples, network.config.vocab_size
+    def __init__(self, network: Network, states: np.ndarray, current: int, config: SampleConfig,
+                 seeds: Sequence[int] | None = None) -> None:
+        if seeds is None:
+            seeds = [sample_seed(config.seed, sample) for sample in range(config.num_samples)]
+        rows = len(seeds)
         self._network = network
         self._scratch = scratch_for(network, states, rows)
         self._holds = holds_for(network, config.holds)
         self._current = np.full(rows, current, np.int64)
-        self._choice = kernel.Choice(config.argmax, float(config.temperature), min(config.top_k, vocab),
-                                     float(config.top_p), float(config.min_p))
-        self._keys = np.array([mix(np.uint64(config.seed), np.uint64(k)) for k in range(rows)], np.uint64)
+        self._choice = choice_for(config, network.config.vocab_size)
+        self._keys = np.array([mix(np.uint64(seed), np.uint64(0)) for seed in seeds], np.uint64)
         self._position = 0
         self._kernel = _generate(network.config.cell)
 
@@ -97,3 +113,9 @@ class Generator:
         self._network.share_out(rows, write)
         self._position += count
         return ids, log_probabilities
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the texts only, in the order given; the others' work is saved."""
+        states = self._scratch.states[:, :, 0, rows]
+        self._scratch = scratch_for(self._network, states, len(rows))
+        self._current, self._keys = self._current[rows], self._keys[rows]

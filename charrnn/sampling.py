@@ -1,23 +1,32 @@
-"""Texts from a model: priming, streaming, stopping."""
+"""Texts from a model: many at once, streaming, stopping, with how sure the model was of each character."""
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from charrnn.beam import BeamSearch
 from charrnn.config import SampleConfig
-from charrnn.generator import Generator
+from charrnn.generator import Generator, check_holds, sample_seed
+from charrnn.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from charrnn.language_model import LanguageModel
 
 #: Characters that are generated before the text is handed on: enough to make Python's share small, and soon on screen.
 CHUNK = 32
+
+#: Texts that are written at once; more would take memory and be no faster.
+BATCH = 1024
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +36,12 @@ class Sample:
     Attributes
     ----------
     text : what was generated, without the prime.
-    seed : with which it was; sample k of several depends on (seed, k).
-    characters : how many were generated.
+    seed : with which it is the first sample of a run with the same options.
+    characters : how many were generated; by a model of bytes, bytes.
     chars_per_second : speed, all texts of the batch together.
     loss : mean nats per character that the model itself, at temperature 1, gave the text; NaN without characters.
-    stop : which of the stop texts ended it, or None.
+    stop : which of the stop texts ended it ("\\\\n" for the last line asked for), or None.
+    logprobs : the model's own log-probability of each character of `text`; of a model of bytes, the sum over its bytes.
     """
 
     text: str
@@ -40,65 +50,102 @@ class Sample:
     chars_per_second: float
     loss: float
     stop: str | None
+    logprobs: tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as a dict that `json.dumps` takes; a loss that is not there is None.
+    def to_json(self, *, logprobs: bool = False) -> dict[str, Any]:
+        """Return the fields as a dict that `json.dumps` takes, `logprobs` if asked for; a loss of NaN is None.
 
-        Bytes that are no UTF-8 appear as U+FFFD, since JSON has no place for them.
+        Bytes that are no UTF-8 each appear as U+FFFD, since JSON has no place for them.
         """
-        text = self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return asdict(self) | {"text": text, "loss": None if math.isnan(self.loss) else self.loss}
+        fields = asdict(self) | {"text": _SURROGATE.sub("\ufffd", self.text),
+                                 "loss": None if math.isnan(self.loss) else self.loss}
+        if not logprobs:
+            del fields["logprobs"]
+        return fields
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The next part of a text: which sample it belongs to, and the finished sample with its last part."""
+    """The next part of a text.
+
+    Attributes
+    ----------
+    sample : which sample it belongs to, from 0.
+    text : may be empty.
+    logprobs : (len(text),) as in `Sample`.
+    finished : with the last part, the finished sample.
+    """
 
     sample: int
     text: str
+    logprobs: np.ndarray
     finished: Sample | None = None
 
 
 class _Writer:
-    """One text in the making: decoding, stop texts, and the sum of its losses."""
+    """One text in the making: decoding, stop texts, and what the model thought of each character."""
 
-    def __init__(self, model: LanguageModel, index: int, config: SampleConfig) -> None:
-        self.index, self.config = index, config
+    def __init__(self, vocabulary: Vocabulary, index: int, seed: int, config: SampleConfig) -> None:
+        self.index, self.seed = index, seed
         self.finished = False
-        self._decoder = model.vocabulary.decoder()
-        self._text = ""
-        self._shown = 0
-        self._loss = 0.0
+        self._bytes = vocabulary.bytes
+        self._decoder = vocabulary.decoder()
+        self._stops = config.stop
+        self._lines = config.until_line  # that are still to come
+        self._parts: list[str] = []
+        self._logprobs: list[np.ndarray] = []
+        self._tail = ""  # of the text so far, in which a stop text may have begun
+        self._open = np.zeros(0)  # log-probabilities of bytes that are no character yet
         self._characters = 0
 
-    def add(self, ids: np.ndarray, log_probabilities: np.ndarray, speed: float, last: bool) -> Piece:
-        """Take further characters (N,) and return what can be shown of them."""
-        for i, (id_, log_probability) in enumerate(zip(ids, log_probabilities)):
-            before = len(self._text)
-            self._text += self._decoder.decode([id_], final=last and i == len(ids) - 1)
-            self._loss -= float(log_probability)
-            self._characters += 1
-            for stop in self.config.stop:
-                # Only what reaches into the new text can be new.
-                found = self._text.find(stop, max(0, before - len(stop) + 1))
-                if found >= 0:
-                    self._text = self._text[:found + len(stop)]
-                    return self._piece(self._end(speed, stop))
-        return self._piece(self._end(speed, None) if last else None)
+    def add(self, ids: np.ndarray, logprobs: np.ndarray, speed: float, last: bool) -> Piece:
+        """Take further characters (N,) and return the text that they complete."""
+        text = self._decoder.decode(ids, final=last)
+        end, stop = self._first_stop(text)
+        if stop is None:
+            keep = max(map(len, self._stops), default=1) - 1
+            self._tail = (self._tail + text)[-keep:] if keep else ""
+        else:
+            text = text[:end]
+        logprobs = np.concatenate([self._open, logprobs])
+        lengths = _encoded_lengths(text) if self._bytes else np.ones(len(text), np.int64)
+        used = int(lengths.sum())
+        self._open = logprobs[used:]
+        if self._bytes and used:
+            logprobs = np.add.reduceat(logprobs[:used], np.cumsum(lengths) - lengths)
+        else:
+            logprobs = logprobs[:used]
+        self._characters += used
+        self._parts.append(text)
+        self._logprobs.append(logprobs)
+        return Piece(self.index, text, logprobs, self._end(speed, stop) if last or stop is not None else None)
+
+    def _first_stop(self, text: str) -> tuple[int, str | None]:
+        """Return where in `text`, new, the first stop text to be complete ends, and which it is."""
+        searched = self._tail + text
+        first: tuple[int, str | None] = (len(text) + 1, None)
+        for stop in self._stops:
+            # Only what reaches into the new text can be new.
+            found = searched.find(stop, max(0, len(self._tail) - len(stop) + 1))
+            if found >= 0:
+                first = min(first, (found + len(stop) - len(self._tail), stop), key=lambda end: end[0])
+        if self._lines is not None:
+            ends = [match.end() for match in re.finditer("\n", text)]
+            if len(ends) >= self._lines:
+                first = min(first, (ends[self._lines - 1], "\n"), key=lambda end: end[0])
+            self._lines -= len(ends)
+        return first
 
     def _end(self, speed: float, stop: str | None) -> Sample:
         self.finished = True
-        return Sample(text=self._text, seed=self.config.seed, characters=self._characters, chars_per_second=speed,
-                      loss=self._loss / self._characters if self._characters else math.nan, stop=stop)
-
-    def _piece(self, finished: Sample | None) -> Piece:
-        new = self._text[self._shown:]
-        self._shown = len(self._text)
-        return Piece(self.index, new, finished)
+        logprobs = np.concatenate(self._logprobs)
+        loss = -float(logprobs.sum()) / self._characters if self._characters else math.nan
+        return Sample(text="".join(self._parts), seed=self.seed, characters=self._characters, chars_per_second=speed,
+                      loss=loss, stop=stop, logprobs=tuple(logprobs.tolist()))
 
 
 def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator[Piece]:
-    """Yield texts as they are written; pieces of several samples take turns.
+    """Read the prime and return the pieces of texts as they are written; those of several samples take turns.
 
     Parameters
     ----------
@@ -109,18 +156,56 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator
     Raises
     ------
     UnknownCharacterError : the prime has characters that the vocabulary lacks.
+    ConfigError : a cell is to be held that the model does not have.
     """
+    check_holds(model.checkpoint.model, config.holds)
     ids = model.vocabulary.encode(prime) if prime else np.array([model.start_id], model.vocabulary.dtype)
-    states = model.read(ids[:-1])
-    generator = Generator(model.network, states, int(ids[-1]), config)
-    writers = [_Writer(model, index, config) for index in range(config.num_samples)]
-    done, start = 0, time.perf_counter()
-    while not all(writer.finished for writer in writers):
+    states, current = model.read(ids[:-1]).copy(), int(ids[-1])
+    if config.beam:
+        return _best(model, states, current, config)
+    batches = (range(first, min(first + BATCH, config.num_samples)) for first in range(0, config.num_samples, BATCH))
+    return chain.from_iterable(_drawn(model, states, current, config, batch) for batch in batches)
+
+
+def _drawn(model: LanguageModel, states: np.ndarray, current: int, config: SampleConfig,
+           samples: range) -> Iterator[Piece]:
+    """Yield the pieces of some samples, which are written as one batch."""
+    seeds = [sample_seed(config.seed, sample) for sample in samples]
+    generator = Generator(model.network, states, current, config, seeds)
+    writers = [_Writer(model.vocabulary, sample, seed, config) for sample, seed in zip(samples, seeds)]
+    done, written, start = 0, 0, time.perf_counter()
+    while writers:
         count = min(CHUNK, config.length - done)
-        chunk, log_probabilities = generator.next(count)
-        done += count
-        speed = done * len(writers) / max(time.perf_counter() - start, 1e-9)
-        for writer in writers:
-            if not writer.finished:
-                yield writer.add(chunk[:, writer.index], log_probabilities[:, writer.index], speed,
-                                 done == config.length)
+        ids, logprobs = generator.next(count)
+        done, written = done + count, written + ids.size
+        speed = written / max(time.perf_counter() - start, 1e-9)
+        for row, writer in enumerate(writers):
+            yield writer.add(ids[:, row], logprobs[:, row], speed, done == config.length)
+        rows = [row for row, writer in enumerate(writers) if not writer.finished]
+        if 0 < len(rows) < len(writers):
+            generator.keep(rows)
+        writers = [writers[row] for row in rows]
+
+
+def _best(model: LanguageModel, states: np.ndarray, current: int, config: SampleConfig) -> Iterator[Piece]:
+    """Yield the best texts that beam search finds; a single one as far as it is settled, as soon as it is."""
+    vocabulary = model.vocabulary
+    stops = [vocabulary.encode_counting(stop) for stop in config.stop]
+    search = BeamSearch(model.network, states, current, config, [ids for ids, unknown in stops if not unknown],
+                        line_end=vocabulary.encode_counting("\n")[0])
+    writers = [_Writer(vocabulary, sample, config.seed, config) for sample in range(config.num_samples)]
+    shown, start = 0, time.perf_counter()
+    while search.grow(CHUNK):
+        settled = search.settled() if config.num_samples == 1 else 0
+        best = search.best(1)[0]
+        yield writers[0].add(best.ids[shown:settled], best.logprobs[shown:settled], 0.0, False)
+        shown = max(settled, shown)
+    found = search.best(config.num_samples)
+    speed = sum(len(text.ids) for text in found) / max(time.perf_counter() - start, 1e-9)
+    for writer, text in zip(writers, found):
+        yield writer.add(text.ids[shown:], text.logprobs[shown:], speed, True)
+
+
+def _encoded_lengths(text: str) -> np.ndarray:
+    """Return how many bytes each character of a text has in UTF-8, (N,); a byte that is none stands for itself."""
+    return np.array([1 if char < "\x80" else len(char.encode("utf-8", "surrogateescape")) for char in text], np.int64)

@@ -78,7 +78,60 @@ def test_several_samples_and_json(trained: Path, capsys: pytest.CaptureFixture[s
     assert _sample(capsys, *words) == "\n---------------\n".join(found["text"] for found in objects)
     for found in objects:
         assert set(found) == {"text", "seed", "characters", "chars_per_second", "loss", "stop"}
-        assert (len(found["text"]), found["seed"], found["characters"], found["stop"]) == (33, 5, 30, None)
+        assert (len(found["text"]), found["characters"], found["stop"]) == (33, 30, None)
+        alone = (trained, "--length", "30", "--seed", str(found["seed"]), "--prime", "fox")
+        assert _sample(capsys, *alone) == found["text"]
+    assert objects[0]["seed"] == 5
+
+
+def test_logprobs_of_the_generated_characters(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (trained, "--length", "30", "--seed", "5", "--prime", "fox", "--no-echo-prime", "--json", "--logprobs")
+    found = json.loads(_sample(capsys, *words))
+    assert len(found["logprobs"]) == len(found["text"]) == 30
+    assert -sum(found["logprobs"]) / 30 == pytest.approx(found["loss"])
+
+
+def test_a_text_can_end_with_a_line(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(_sample(capsys, trained, "--seed", "1", "--until-line", "2", "--json"))
+    assert found["stop"] == "\n" and found["text"].endswith("\n") and found["text"].count("\n") == 2
+
+
+def test_beam_search_needs_no_seed_and_finds_what_is_more_probable(trained: Path,
+                                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(trained), "--length", "40", "--beam", "4", "--num-samples", "2", "--json"]) == 0
+    shown = capsys.readouterr()
+    best, second = map(json.loads, shown.out.splitlines())
+    greedy = json.loads(_sample(capsys, trained, "--length", "40", "--argmax", "--json"))
+    assert "seed" not in shown.err
+    assert best["loss"] < second["loss"] and best["loss"] <= greedy["loss"]
+
+
+def test_cells_can_be_held(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (trained, "--length", "60", "--seed", "1", "--temperature", "0.1")
+    free, held = _sample(capsys, *words), _sample(capsys, *words, "--set-cell", "0:3=-9", "--set-cell", "0:1=9")
+    assert free != held and len(held) == 60
+    zero = ("--set-cell", "0:2=0", "--set-cell", "0:3=0")
+    assert _sample(capsys, *words, "--zero-cell", "0:2", "--zero-cell", "0:3") == _sample(capsys, *words, *zero)
+
+
+def test_colours_are_for_terminals_that_want_them(trained: Path, capsys: pytest.CaptureFixture[str],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    words = ["sample", str(trained), "--length", "80", "--seed", "1", "--color"]
+    plain = _sample(capsys, *words[1:])
+    assert "\x1b" not in plain
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for no_colour in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", no_colour)
+        terminal = Terminal()
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stdout", terminal)
+            assert main(words) == 0
+        assert ("\x1b[" in terminal.getvalue()) == (not no_colour)
+        assert re.sub("\x1b\\[[0-9;]*m", "", terminal.getvalue()) == plain + "\n"
 
 
 def test_a_stop_text_ends_a_sample(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,16 +143,25 @@ def test_a_stop_text_ends_a_sample(trained: Path, capsys: pytest.CaptureFixture[
 def test_unknown_characters_of_the_prime(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", str(trained), "--prime", "fóx€"]) == 1
     message = capsys.readouterr().err
-    assert "'ó' (U+00F3) at 1" in message and "--on-unknown" in message
+    assert "'ó' (U+00F3) at 1, nearest known 'o'" in message and "--on-unknown" in message
     prime = (trained, "--length", "0", "--prime", "fóxÉ")
     assert _sample(capsys, *prime, "--on-unknown", "skip") == "fx"
-    assert _sample(capsys, *prime, "--on-unknown", "nearest") == "foxe"
+    assert main(["sample", *map(str, prime), "--on-unknown", "nearest"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "foxe" and "the model reads 'ó' as 'o', 'É' as 'e'" in shown.err
 
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--prime", "a", "--prime-file", "b"], "exclude each other"), (["--temperature", "0"], "--temperature must be"),
     (["--top-p", "nan"], "--top-p must be"), (["--stop", ""], "--stop must not be empty"),
-    (["--threads", "0"], "--threads"), (["--seed", "-1"], "--seed must be"),
+    (["--threads", "0"], "--threads"), (["--seed", "-1"], "--seed must be"), (["--until-line", "0"], "--until-line"),
+    (["--interactive", "--prime", "a"], "--interactive and --prime exclude each other"),
+    (["--interactive", "--json"], "--interactive and --json exclude"), (["--logprobs"], "--json"),
+    (["--beam", "2", "--argmax"], "exclude each other"),
+    (["--beam", "2", "--num-samples", "3"], "--beam of at least 3"),
+    (["--set-cell", "0:1"], "write 0:43=1.5"), (["--set-cell", "0:1=x"], "write 0:43=1.5"),
+    (["--zero-cell", "0:1=0"], "write 0:43 ("), (["--zero-cell", "1:0"], "cell 1:0 cannot be held"),
+    (["--zero-cell", "0:1", "--set-cell", "0:1=2"], "name a cell twice"), (["--set-cell", "0:0=nan"], "--set-cell"),
 ])
 def test_wrong_usage(words: list[str], message: str, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", str(trained), *words]) == 2

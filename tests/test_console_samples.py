@@ -8,11 +8,12 @@ import math
 import sys
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.console.samples import SEPARATOR, in_order, print_json, print_texts
+from charrnn.console.samples import SEPARATOR, in_order, print_json, print_texts, say_changes
 from charrnn.sampling import Piece, Sample
 
 
@@ -32,7 +33,12 @@ class _Output(io.TextIOWrapper):
 
 
 def _finished(text: str = "", loss: float = 1.5) -> Sample:
-    return Sample(text=text, seed=3, characters=len(text), chars_per_second=1000.0, loss=loss, stop=None)
+    return Sample(text=text, seed=3, characters=len(text), chars_per_second=1000.0, loss=loss, stop=None,
+                  logprobs=(-1.0,) * len(text))
+
+
+def _piece(sample: int, text: str, finished: Sample | None = None) -> Piece:
+    return Piece(sample, text, np.full(len(text), -1.0), finished)
 
 
 def _texts(*texts: str) -> list[Piece]:
@@ -42,7 +48,7 @@ def _texts(*texts: str) -> list[Piece]:
         for sample, text in enumerate(texts):
             if position < len(text):
                 last = position == len(text) - 1
-                pieces.append(Piece(sample, text[position], _finished(text) if last else None))
+                pieces.append(_piece(sample, text[position], _finished(text) if last else None))
     return pieces
 
 
@@ -71,7 +77,7 @@ def test_samples_come_one_after_the_other(texts: list[str], random: object) -> N
 
 def test_the_first_sample_is_not_kept_waiting() -> None:
     def pieces() -> Iterator[Piece]:
-        yield Piece(0, "a")
+        yield _piece(0, "a")
         raise AssertionError("the first piece should have been passed on")
 
     assert next(in_order(pieces())).text == "a"
@@ -103,7 +109,7 @@ def test_bytes_go_into_a_pipe_raw(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_empty_sample_still_shows_its_prime(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _printed(monkeypatch, [Piece(0, "", _finished())], "prime", 1) == b"prime"
+    assert _printed(monkeypatch, [_piece(0, "", _finished())], "prime", 1) == b"prime"
 
 
 def test_text_is_flushed_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +117,9 @@ def test_text_is_flushed_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stdout", output)
 
     def pieces() -> Iterator[Piece]:
-        yield Piece(0, "a")
+        yield _piece(0, "a")
         assert output.buffer.getvalue() == b"a"  # type: ignore[attr-defined]
-        yield Piece(0, "b", _finished("ab"))
+        yield _piece(0, "b", _finished("ab"))
 
     print_texts(pieces(), "", 1, as_bytes=False)
 
@@ -121,7 +127,35 @@ def test_text_is_flushed_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None
 def test_json_has_one_object_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     output = _Output(terminal=False)
     monkeypatch.setattr(sys, "stdout", output)
-    print_json([Piece(1, "c\x9b", _finished("c\x9b")), Piece(0, "a"), Piece(0, "b", _finished("ab", math.nan))], ">")
+    print_json([_piece(1, "c\x9b", _finished("c\x9b")), _piece(0, "a"), _piece(0, "b", _finished("ab", math.nan))], ">")
     first, second = map(json.loads, output.written().decode("ascii").splitlines())
     assert first == {"text": ">ab", "seed": 3, "characters": 2, "chars_per_second": 1000.0, "loss": None, "stop": None}
     assert (second["text"], second["loss"]) == (">c\x9b", 1.5)
+
+
+def test_json_has_no_halves_of_pairs_and_logprobs_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = _Output(terminal=False)
+    monkeypatch.setattr(sys, "stdout", output)
+    print_json([_piece(0, "a\udcff", _finished("a\udcff"))], "\udc80>", logprobs=True)
+    found = json.loads(output.written())
+    assert (found["text"], found["logprobs"]) == ("\ufffd>a\ufffd", [-1.0, -1.0])
+
+
+def test_a_prime_is_not_tinted_and_the_text_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = _Output(terminal=True)
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    print_texts([_piece(0, "ab", _finished("ab"))], "prime ", 1, as_bytes=False, colour=True)
+    shown = output.written().decode()
+    assert shown.startswith("prime \x1b[") and shown.endswith("\x1b[0m\n") and shown.count("\x1b") == 2
+
+
+def test_changes_of_a_prime_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    say_changes({"é": "e", "猫": "", "\x1b": ""})
+    assert capsys.readouterr().err == ("in the prime, the model reads 'é' as 'e'\n"
+                                       "left out of the prime: '猫', '\\x1b'\n")
+    say_changes({chr(0x4E00 + i): "" for i in range(25)})
+    assert capsys.readouterr().err.endswith("and 15 more\n")
+    say_changes({})
+    assert capsys.readouterr().err == ""

@@ -14,7 +14,7 @@ from charrnn.cells import CELLS
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, SampleConfig, TextConfig, TrainConfig
 from charrnn.errors import ConfigError, UnknownCharacterError
-from charrnn.generator import Generator
+from charrnn.generator import Generator, sample_seed
 from charrnn.kernels.generate import Choice, choose
 from charrnn.kernels.random import mix, uniform
 from charrnn.language_model import LanguageModel
@@ -75,16 +75,28 @@ def constant_model(probabilities: np.ndarray, letters: str) -> LanguageModel:
     return LanguageModel(replace(model.checkpoint, weights=weights), threads=1)
 
 
+def bytes_model(text: str = "aé€\n", seed: int = 0) -> LanguageModel:
+    """Return a model of the bytes of a text's UTF-8."""
+    data = text.encode()
+    model = language_model(seed, letters="".join(chr(byte) for byte in sorted(set(data))))
+    vocabulary = Vocabulary(np.array(sorted(set(data)), np.uint32), bytes=True)
+    return LanguageModel(replace(model.checkpoint, vocabulary=vocabulary, text=TextConfig(bytes=True)), threads=1)
+
+
 def samples(model: LanguageModel, prime: str = "", **settings: Any) -> list[Sample]:
     """Return finished samples, checked against the pieces that they came in."""
     texts: dict[int, str] = {}
+    logprobs: dict[int, list[float]] = {}
     finished: dict[int, Sample] = {}
     for piece in generate(model, prime, SampleConfig(**settings)):
         assert piece.sample not in finished, "a piece after the end"
+        assert len(piece.logprobs) == len(piece.text)
         texts[piece.sample] = texts.get(piece.sample, "") + piece.text
+        logprobs.setdefault(piece.sample, []).extend(piece.logprobs)
         if piece.finished:
             finished[piece.sample] = piece.finished
     assert {i: sample.text for i, sample in finished.items()} == texts
+    assert {i: list(sample.logprobs) for i, sample in finished.items()} == logprobs
     return [finished[i] for i in sorted(finished)]
 
 
@@ -97,7 +109,7 @@ def test_a_million_draws_follow_the_distribution() -> None:
 
 @pytest.mark.parametrize("temperature", [0.3, 0.8, 1.5, 10.0])
 def test_temperature_divides_the_logits(temperature: float) -> None:
-    assert_drawn_from(draws(KNOWN, 200_000, temperature=temperature), KNOWN ** (1 / temperature))
+    assert_drawn_from(draws(KNOWN, 1_000_000, temperature=temperature), KNOWN ** (1 / temperature))
 
 
 @pytest.mark.parametrize("settings", [{"argmax": True}, {"temperature": 1e-3}, {"temperature": 1e-300}])
@@ -126,9 +138,15 @@ def kept(*indices: int) -> np.ndarray:
     ({"top_p": 0.9, "min_p": 0.4}, [0, 2, 3, 4]), ({"top_k": 5, "min_p": 0.2}, [0, 2, 3, 4, 5]),
     # The temperature comes first: at 0.5 the shares of 0.30 and 0.25 are 0.45 and 0.31.
     ({"temperature": 0.5, "top_p": 0.44}, [0]), ({"temperature": 0.5, "top_p": 0.46}, [0, 2]),
+    # All of them, in the documented order: at 2.0 the shares of the five left are 0.26, 0.24, 0.17, 0.17 and 0.15 of
+    # their sum, of which four reach 0.8; at least 0.7 of the largest are two.
+    ({"temperature": 2.0, "top_k": 5, "top_p": 0.8}, [0, 2, 3, 4]),
+    ({"temperature": 2.0, "top_k": 5, "top_p": 0.8, "min_p": 0.7}, [0, 2]),
+    # In another order they would leave others: top p before top k five characters, the temperature last three.
+    ({"temperature": 2.0, "top_k": 4, "top_p": 0.7}, [0, 2, 3]),
 ])
 def test_filters_keep_exactly_their_set(settings: dict[str, Any], indices: Any) -> None:
-    counts = draws(KNOWN, 50_000, **settings)
+    counts = draws(KNOWN, 1_000_000, **settings)
     assert set(np.flatnonzero(counts)) == set(indices)
     assert_drawn_from(counts, kept(*indices) ** (1 / settings.get("temperature", 1)))
 
@@ -219,6 +237,29 @@ def test_sample_k_is_the_same_text_whatever_their_number(cell: str) -> None:
         assert [s.text for s in samples(model, "ab", length=50, num_samples=number)] == texts[:number]
 
 
+def test_every_sample_is_made_again_by_its_own_seed() -> None:
+    model = language_model()
+    together = samples(model, "ab", length=50, num_samples=6, seed=11)
+    assert together[0].seed == 11 and len({sample.seed for sample in together}) == 6
+    for sample in together:
+        alone = samples(model, "ab", length=50, seed=sample.seed)[0]
+        assert (alone.text, alone.seed, alone.logprobs) == (sample.text, sample.seed, sample.logprobs)
+        assert sample.seed < 2**53  # a JSON number that every program reads exactly
+
+
+def test_seeds_next_to_each_other_share_no_samples() -> None:
+    seeds = {sample_seed(seed, sample) for seed in range(50) for sample in range(50)}
+    assert len(seeds) == 2500
+
+
+def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = language_model()
+    whole = samples(model, "ab", length=40, num_samples=7)
+    monkeypatch.setattr("charrnn.sampling.BATCH", 3)
+    parts = samples(model, "ab", length=40, num_samples=7)
+    assert [(sample.text, sample.seed) for sample in parts] == [(sample.text, sample.seed) for sample in whole]
+
+
 def test_chunks_change_nothing() -> None:
     model = language_model()
     config = SampleConfig(seed=2)
@@ -274,8 +315,59 @@ def test_a_stop_ends_its_own_sample_alone() -> None:
     assert stopped[2].stop == stop
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_stops_and_bytes(seed: int) -> None:
+    # Where a character's bytes lie in two chunks, and where a stop text does; valid and invalid UTF-8 mixed.
+    model = bytes_model(seed=seed)
+    whole = samples(model, "a", length=3 * CHUNK + 5, seed=seed)[0]
+    data = whole.text.encode("utf-8", "surrogateescape")
+    assert len(data) == whole.characters == 3 * CHUNK + 5
+    for stop in ("é", "€", "\n", "a", "\na", "aa"):
+        sample = samples(model, "a", length=3 * CHUNK + 5, seed=seed, stop=(stop,))[0]
+        end = data.find(stop.encode()) + len(stop.encode())
+        expected = data[:end].decode("utf-8", "surrogateescape") if stop.encode() in data else whole.text
+        assert sample.text == expected and sample.stop == (stop if stop.encode() in data else None)
+        assert sample.characters == len(expected.encode("utf-8", "surrogateescape"))
+        assert -sum(sample.logprobs) / sample.characters == pytest.approx(sample.loss)
+    of_bytes = model.logprobs("a" + whole.text)
+    assert sum(whole.logprobs) == pytest.approx(of_bytes.sum(), abs=1e-3)
+    first = len(whole.text[0].encode("utf-8", "surrogateescape"))
+    assert whole.logprobs[0] == pytest.approx(of_bytes[:first].sum(), abs=1e-4)
+
+
+def test_bytes_that_are_no_text_are_one_character_each_in_json() -> None:
+    whole = samples(bytes_model(), "a", length=200)[0]
+    shown = whole.to_json(logprobs=True)
+    assert "\ufffd" in shown["text"] and len(shown["text"]) == len(shown["logprobs"]) == len(whole.text)
+    assert "logprobs" not in whole.to_json()
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5, 9])
+def test_a_text_ends_with_its_last_line(lines: int) -> None:
+    model = language_model()
+    whole = samples(model, "ab", length=400, seed=4)[0].text
+    parts = whole.split("\n")
+    assert len(parts) > 10, "the model writes too few lines"
+    sample = samples(model, "ab", length=400, seed=4, until_line=lines)[0]
+    assert (sample.text, sample.stop) == ("\n".join(parts[:lines]) + "\n", "\n")
+    # Whatever comes first ends the text.
+    stop = parts[1][:3]
+    assert samples(model, "ab", length=400, seed=4, until_line=lines, stop=(stop,))[0].text == min(
+        (whole[:whole.index(stop) + 3], sample.text), key=len)
+    short = samples(model, "ab", length=len(parts[0]), seed=4, until_line=lines)[0]
+    assert (short.text, short.stop) == (parts[0], None)
+
+
+def test_logprobs_are_those_of_the_characters() -> None:
+    model = language_model()
+    for settings in ({}, {"stop": ("c",)}, {"temperature": 0.5, "num_samples": 3}):
+        for sample in samples(model, "ab", length=70, **settings):
+            expected = model.logprobs("ab" + sample.text)[1:]
+            np.testing.assert_allclose(sample.logprobs, expected, atol=1e-5)
+
+
 def test_settings_that_cannot_work_are_refused() -> None:
     for settings in ({"temperature": 0.0}, {"temperature": math.nan}, {"top_p": 0.0}, {"min_p": 1.5}, {"length": -1},
-                     {"stop": ("",)}, {"num_samples": 0}, {"top_k": -1}):
+                     {"stop": ("",)}, {"num_samples": 0}, {"until_line": 0}, {"top_k": -1}):
         with pytest.raises(ConfigError):
             SampleConfig(**settings)

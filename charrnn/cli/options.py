@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -61,6 +62,29 @@ class Interval(click.ParamType):
 
 DURATION = Duration()
 INTERVAL = Interval()
+
+
+class Cell(click.ParamType):
+    """A cell and the value at which it is held, written LAYER:UNIT=VALUE, or LAYER:UNIT where the value is 0."""
+
+    name = "cell"
+    _FORM = re.compile(r"([0-9]{1,9}):([0-9]{1,9})(=.*)?", re.DOTALL)
+
+    def __init__(self, *, with_value: bool) -> None:
+        self._with_value = with_value
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> config.CellHold:
+        """Return the cell with its value."""
+        if isinstance(value, config.CellHold):
+            return value
+        match = self._FORM.fullmatch(value.strip())
+        try:
+            if match is None or (match[3] is not None) != self._with_value:
+                raise ValueError
+            return config.CellHold(int(match[1]), int(match[2]), float(match[3][1:]) if match[3] else 0.0)
+        except ValueError:
+            form = "0:43=1.5 (layer, unit, value)" if self._with_value else "0:43 (layer, unit)"
+            self.fail(f"{value!r} is no cell; write {form}", param, ctx)
 
 
 class Option(click.Option):

@@ -60,8 +60,9 @@ MACHINE = {
 }
 SAMPLED_TEXT = {
     "length": Setting("Characters to generate, the prime not counted."),
-    "num_samples": Setting("Texts to generate."),
+    "num_samples": Setting("Texts to generate, all at once."),
     "stop": Setting("End a text after this (repeatable).", metavar="TEXT"),
+    "until_line": Setting("End a text after N line ends.", unset="no limit"),
 }
 CHOICE = {
     "temperature": Setting("Below 1: more predictable; above 1: more surprising."),
@@ -69,6 +70,7 @@ CHOICE = {
     "top_k": Setting("Draw from the N most probable characters; 0: from all."),
     "top_p": Setting("Draw from the most probable characters that together reach this probability."),
     "min_p": Setting("Draw from characters at least this share as probable as the most probable one."),
+    "beam": Setting("Draw nothing: search for the most probable text, N beginnings at a time; 0: draw."),
 }
 #: The ways to deal with unknown characters, spelt out again since their module needs NumPy.
 ON_UNKNOWN = ("error", "skip", "nearest")

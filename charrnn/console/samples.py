@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from charrnn.console.stdio import allows_colour, is_terminal, write
+from charrnn.console.stdio import Messages, allows_colour, is_terminal, say, write
 from charrnn.console.text import visible
 
 if TYPE_CHECKING:
+    from charrnn.console.tint import Tint
     from charrnn.sampling import Piece
 
 #: What stands between two samples where standard output is no terminal: a line of its own, as nanoGPT prints it.
 SEPARATOR = "\n---------------\n"
+
+_SHOWN = 10  # characters that a message lists
 
 
 def in_order(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -31,34 +35,66 @@ def in_order(pieces: Iterable[Piece]) -> Iterator[Piece]:
             current += 1
 
 
-def print_texts(pieces: Iterable[Piece], prime: str, num_samples: int, *, as_bytes: bool) -> None:
+def print_texts(pieces: Iterable[Piece], prime: str, num_samples: int, *, as_bytes: bool,
+                colour: bool = False) -> None:
     """Write samples as they are made, each after its prime.
 
     Parameters
     ----------
     as_bytes : the texts stand for bytes, and where they are no UTF-8 their bytes are written to a file or pipe.
+    colour : tint each character by how little the model expected it, where colours are allowed.
     """
     terminal = is_terminal(sys.stdout)
+    tint = _tint() if colour else None
     shown, last = -1, "\n"
     for piece in in_order(pieces):
-        text = piece.text
         if piece.sample != shown:
             shown = piece.sample
             write(_heading(shown, num_samples, last) if terminal else SEPARATOR if shown else "")
-            text = prime + text
-        if text:
-            _write_text(text, terminal, as_bytes)
-            last = text[-1]
+            _write_text(prime, terminal, as_bytes)
+            last = prime[-1:] or last
+        if tint:
+            write(tint.text(piece.text, piece.logprobs), flush=True)
+        else:
+            _write_text(piece.text, terminal, as_bytes)
+        last = piece.text[-1:] or last
     if terminal and last != "\n":
         write("\n")  # or the shell's prompt would follow the text
 
 
-def print_json(pieces: Iterable[Piece], prime: str) -> None:
+def print_json(pieces: Iterable[Piece], prime: str, *, logprobs: bool = False) -> None:
     """Write samples as JSON objects, one a line, each as soon as it is finished and those before it are written."""
     for piece in in_order(pieces):
         sample = piece.finished
         if sample is not None:
-            write(json.dumps({**sample.to_json(), "text": prime + sample.text}) + "\n", flush=True)
+            whole = replace(sample, text=prime + sample.text)
+            write(json.dumps(whole.to_json(logprobs=logprobs)) + "\n", flush=True)
+
+
+def say_changes(changes: dict[str, str]) -> None:
+    """Say what stands in a prime for characters that the model does not know."""
+    replaced = [f"{char!r} as {known!r}" for char, known in changes.items() if known]
+    dropped = [repr(char) for char, known in changes.items() if not known]
+    for how, characters in (("in the prime, the model reads", replaced), ("left out of the prime:", dropped)):
+        if characters:
+            more = f" and {len(characters) - _SHOWN} more" if len(characters) > _SHOWN else ""
+            say(f"{how} {', '.join(characters[:_SHOWN])}{more}")
+
+
+def explain_colours() -> None:
+    """Say on standard error what the tints mean, if there will be any."""
+    tint = _tint()
+    if tint and is_terminal(sys.stderr):
+        Messages().write(tint.legend() + "\n")
+
+
+def _tint() -> Tint | None:
+    """Return what tints texts on standard output, or None where colours have no place there."""
+    if not allows_colour(sys.stdout):
+        return None
+    from charrnn.console.tint import Tint
+
+    return Tint(sys.stdout)
 
 
 def _heading(sample: int, num_samples: int, last: str) -> str:
