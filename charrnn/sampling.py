@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ BATCH = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
     """A finished text.
 
@@ -40,8 +40,9 @@ class Sample:
     characters : how many were generated; by a model of bytes, bytes.
     chars_per_second : speed, all texts of the batch together.
     loss : mean nats per character that the model itself, at temperature 1, gave the text; NaN without characters.
-    stop : which of the stop texts ended it ("\\\\n" for the last line asked for), or None.
-    logprobs : the model's own log-probability of each character of `text`; of a model of bytes, the sum over its bytes.
+    stop : which of the stop texts ended it (a line end for the last line asked for), or None.
+    logprobs : (len(text),) the model's own log-probability of each character of `text`; of a model of bytes, the sum
+        over its bytes.
     """
 
     text: str
@@ -50,21 +51,20 @@ class Sample:
     chars_per_second: float
     loss: float
     stop: str | None
-    logprobs: tuple[float, ...]
+    logprobs: np.ndarray
 
     def to_json(self, *, logprobs: bool = False) -> dict[str, Any]:
         """Return the fields as a dict that `json.dumps` takes, `logprobs` if asked for; a loss of NaN is None.
 
         Bytes that are no UTF-8 each appear as U+FFFD, since JSON has no place for them.
         """
-        fields = asdict(self) | {"text": _SURROGATE.sub("\ufffd", self.text),
-                                 "loss": None if math.isnan(self.loss) else self.loss}
-        if not logprobs:
-            del fields["logprobs"]
-        return fields
+        found = {"text": _SURROGATE.sub("\ufffd", self.text), "seed": self.seed, "characters": self.characters,
+                 "chars_per_second": self.chars_per_second, "loss": None if math.isnan(self.loss) else self.loss,
+                 "stop": self.stop}
+        return found | {"logprobs": self.logprobs.tolist()} if logprobs else found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """The next part of a text.
 
@@ -141,7 +141,7 @@ class _Writer:
         logprobs = np.concatenate(self._logprobs)
         loss = -float(logprobs.sum()) / self._characters if self._characters else math.nan
         return Sample(text="".join(self._parts), seed=self.seed, characters=self._characters, chars_per_second=speed,
-                      loss=loss, stop=stop, logprobs=tuple(logprobs.tolist()))
+                      loss=loss, stop=stop, logprobs=logprobs)
 
 
 def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator[Piece]:

@@ -111,7 +111,7 @@ class Session:
 
     def _now(self, field: str) -> str:
         value = getattr(self.config, field)
-        return "no limit" if value is None else f"{value:g}"
+        return "no limit" if value is None else str(value)
 
     def _set_seed(self, value: str) -> str:
         if value:

@@ -34,7 +34,7 @@ class _Output(io.TextIOWrapper):
 
 def _finished(text: str = "", loss: float = 1.5) -> Sample:
     return Sample(text=text, seed=3, characters=len(text), chars_per_second=1000.0, loss=loss, stop=None,
-                  logprobs=(-1.0,) * len(text))
+                  logprobs=np.full(len(text), -1.0))
 
 
 def _piece(sample: int, text: str, finished: Sample | None = None) -> Piece:
@@ -146,7 +146,8 @@ def test_a_prime_is_not_tinted_and_the_text_is(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    print_texts([_piece(0, "ab", _finished("ab"))], "prime ", 1, as_bytes=False, colour=True)
+    piece = Piece(0, "ab", np.array([-9.0, -8.0]), _finished("ab"))
+    print_texts([piece], "prime ", 1, as_bytes=False, colour=True)
     shown = output.written().decode()
     assert shown.startswith("prime \x1b[") and shown.endswith("\x1b[0m\n") and shown.count("\x1b") == 2
 

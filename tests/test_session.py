@@ -56,6 +56,7 @@ def test_commands_change_the_settings() -> None:
     here = session(seed=None)
     assert here.command("/temperature 0.25") == "temperature: 0.25"
     assert here.command("/Top-K  3 ") == "top-k: 3"
+    assert here.command("/length 12345678") == "length: 12345678"
     assert here.command("/length 10") == "length: 10"
     assert here.command("/length") == "length: 10"
     assert here.command("/until-line") == "until-line: no limit"
