@@ -108,13 +108,8 @@ class BeamSearch:
     def _distributions(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Return log-probabilities (rows, V) of the next character: the model's own, and those that are searched."""
         network, scratch = self._network, self._scratch
-
-        def run(part: int, parts: int) -> None:
-            first, last = rows * part // parts, rows * (part + 1) // parts
-            if first < last:
-                self._advance(self._current, network.weights, scratch, self._holds, first, last)
-
-        network.team.run(run)
+        network.share_out(rows, lambda share: self._advance(self._current, network.weights, scratch, self._holds,
+                                                            share))
         logits = scratch.logits[0, :rows, :network.config.vocab_size]
         own = _log_softmax(logits)
         if not self._shaped:
