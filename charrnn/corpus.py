@@ -137,7 +137,7 @@ def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig
 
 def read_text(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig, *, glob: str | None = None,
               stdin: BinaryIO | None = None, block_size: int = BLOCK_SIZE) -> Iterator[TextBlock]:
-    """Yield texts, one after the other as `read_corpus` joins them, in blocks, however long they are.
+    """Return texts, one after the other as `read_corpus` joins them, in blocks, however long they are.
 
     Raises
     ------
@@ -145,8 +145,8 @@ def read_text(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig, 
     """
     notices = Notices()
     sources = _readable(find_sources(paths, notices, glob=glob, stdin=stdin), text_config, notices)
-    for block in _code_points(sources, text_config, notices, block_size):
-        yield TextBlock(block.source.name, block.code_points)
+    blocks = _code_points(sources, text_config, notices, block_size)
+    return (TextBlock(block.source.name, block.code_points) for block in blocks)
 
 
 def load_text(path: str | os.PathLike[str], text_config: TextConfig, *, stdin: BinaryIO | None = None,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.beam import BeamSearch
 from charrnn.config import SampleConfig
 from charrnn.generator import Generator, check_holds, sample_seed
+from charrnn.novelty import Novelty, novelty
 from charrnn.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Sample:
     stop : which of the stop texts ended it (a line end for the last line asked for), or None.
     logprobs : (len(text),) the model's own log-probability of each character of `text`; of a model of bytes, the sum
         over its bytes.
+    novelty : how much of `text` stands in a corpus, where that was asked for (`judged`).
     """
 
     text: str
@@ -52,6 +55,7 @@ class Sample:
     loss: float
     stop: str | None
     logprobs: np.ndarray
+    novelty: Novelty | None = None
 
     def to_json(self, *, logprobs: bool = False) -> dict[str, Any]:
         """Return the fields as a dict that `json.dumps` takes, `logprobs` if asked for; a loss of NaN is None.
@@ -61,6 +65,8 @@ class Sample:
         found = {"text": _SURROGATE.sub("\ufffd", self.text), "seed": self.seed, "characters": self.characters,
                  "chars_per_second": self.chars_per_second, "loss": None if math.isnan(self.loss) else self.loss,
                  "stop": self.stop}
+        if self.novelty is not None:
+            found["novelty"] = self.novelty.to_json()
         return found | {"logprobs": self.logprobs.tolist()} if logprobs else found
 
 
@@ -165,6 +171,23 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator
         return _best(model, states, current, config)
     batches = (range(first, min(first + BATCH, config.num_samples)) for first in range(0, config.num_samples, BATCH))
     return chain.from_iterable(_drawn(model, states, current, config, batch) for batch in batches)
+
+
+def judged(pieces: Iterable[Piece], corpus: Iterable[NDArray[Any]], *, as_bytes: bool) -> Iterator[Piece]:
+    """Yield texts as they are written; they are finished when all are, with their novelty, since that takes one pass.
+
+    Parameters
+    ----------
+    corpus, as_bytes : as for `charrnn.novelty.novelty`.
+    """
+    finished: dict[int, Sample] = {}
+    for piece in pieces:
+        if piece.finished is not None:
+            finished[piece.sample] = piece.finished
+        yield replace(piece, finished=None)
+    found = novelty([sample.text for sample in finished.values()], corpus, as_bytes=as_bytes)
+    for (number, sample), judgement in zip(finished.items(), found):
+        yield Piece(number, "", np.zeros(0), replace(sample, novelty=judgement))
 
 
 def _drawn(model: LanguageModel, states: np.ndarray, current: int, config: SampleConfig,

@@ -134,6 +134,31 @@ def test_colours_are_for_terminals_that_want_them(trained: Path, capsys: pytest.
         assert re.sub("\x1b\\[[0-9;]*m", "", terminal.getvalue()) == plain + "\n"
 
 
+def test_how_much_of_a_text_stands_in_a_corpus(trained: Path, tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    words = (trained, "--length", "40", "--seed", "1", "--num-samples", "2", "--prime", "t", "--no-echo-prime")
+    texts = [json.loads(line)["text"] for line in _sample(capsys, *words, "--json").splitlines()]
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(f"t{texts[0]}XXXX{texts[1][:25]}XXXX")
+    words = (*words, "--novelty", corpus)
+    found = [json.loads(line)["novelty"] for line in _sample(capsys, *words, "--json").splitlines()]
+    assert (found[0]["longest_run"], found[0]["ngram_share"]) == (40, 1.0)  # the prime is not judged
+    assert found[1]["longest_run"] >= 25 and 6 / 21 <= found[1]["ngram_share"] < 1
+    assert main(["sample", *map(str, words)]) == 0
+    shown = capsys.readouterr()
+    assert "novelty of sample 1: its longest run that stands in the corpus has 40 characters: " in shown.err
+    assert "; 100.0% of its 20-grams stand there\n" in shown.err and "novelty" not in shown.out
+    assert _sample(capsys, *words[:-2]) == shown.out
+
+
+def test_a_corpus_that_is_not_there_is_known_before_anything_is_written(
+        trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", str(trained), "--seed", "1", "--novelty", "no such file"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("error: no such file: ")
+    assert main(["sample", str(trained), "--interactive", "--novelty", "no such file"]) == 2
+
+
 def test_a_stop_text_ends_a_sample(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(_sample(capsys, trained, "--seed", "1", "--stop", "e", "--stop", " ", "--json"))
     assert found["stop"] in ("e", " ") and found["text"].endswith(found["stop"])

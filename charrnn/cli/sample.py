@@ -34,6 +34,7 @@ charrnn sample --num-samples 20 --until-line 1 --seed 7
 fortune | charrnn sample --prime-file - > continued.txt
 charrnn sample --num-samples 100 --json | jq -r .loss
 charrnn sample --config favourite.toml --prime "It was "
+charrnn sample --length 5000 --novelty novel.txt
 charrnn sample --prime '"Yes' --set-cell 0:43=1 --length 200
 """
 
@@ -60,10 +61,13 @@ charrnn sample --prime '"Yes' --set-cell 0:43=1 --length 200
 @threads_option("Output")
 @option("Output", "--json", "as_json", is_flag=True, help="Print an object for each sample, one a line.")
 @option("Output", "--logprobs", is_flag=True, help="With --json: the log-probability of each character as well.")
+@option("Output", "--novelty", type=click.Path(), multiple=True, metavar="CORPUS",
+        help="Say how much of each text stands in this file or folder, character for character (repeatable).")
 @click.pass_context
 def command(context: click.Context, checkpoint: str | None, prime: str | None, prime_file: str | None, on_unknown: str,
             interactive: bool, seed: int | None, set_cell: tuple[CellHold, ...], zero_cell: tuple[CellHold, ...],
-            no_echo_prime: bool, color: bool, threads: int | None, as_json: bool, logprobs: bool, **_: Any) -> int:
+            no_echo_prime: bool, color: bool, threads: int | None, as_json: bool, logprobs: bool,
+            novelty: tuple[str, ...], **_: Any) -> int:
     """Generate text with a model, to standard output as it is made.
 
     CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/, or else the small
@@ -90,10 +94,15 @@ def command(context: click.Context, checkpoint: str | None, prime: str | None, p
             converse(Session(model, config, seed, on_unknown), echo_prime=not no_echo_prime,
                      as_bytes=model.vocabulary.bytes, colour=color)
             return 0
-        from charrnn.sampling import generate
+        from charrnn.sampling import generate, judged
 
         start = _prime(prime, prime_file, model, on_unknown)
         pieces = generate(model, start, config)
+        if novelty:
+            from charrnn.corpus import read_text
+
+            blocks = read_text(novelty, model.checkpoint.text)
+            pieces = judged(pieces, (block.code_points for block in blocks), as_bytes=model.vocabulary.bytes)
         if seed is None and not config.argmax and not config.beam:
             say(f"seed: {config.seed}")
         echoed = "" if no_echo_prime else start
@@ -108,7 +117,7 @@ def _check_combination(context: click.Context) -> None:
     """Refuse options that contradict each other."""
     given = {name for name, value in context.params.items() if value is not False and is_given(context, name)}
     for one, other in (("prime", "prime_file"), *(("interactive", name) for name in
-                                                  ("prime", "prime_file", "num_samples", "as_json"))):
+                                                  ("prime", "prime_file", "num_samples", "as_json", "novelty"))):
         if {one, other} <= given:
             spelt = "--json" if other == "as_json" else spelling(other)
             raise click.UsageError(f"{spelling(one)} and {spelt} exclude each other", context)

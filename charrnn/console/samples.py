@@ -9,16 +9,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from charrnn.console.stdio import Messages, allows_colour, is_terminal, say, write
-from charrnn.console.text import visible
+from charrnn.console.text import plural, visible
+from charrnn.novelty import NGRAM
 
 if TYPE_CHECKING:
     from charrnn.console.tint import Tint
+    from charrnn.novelty import Novelty
     from charrnn.sampling import Piece
 
 #: What stands between two samples where standard output is no terminal: a line of its own, as nanoGPT prints it.
 SEPARATOR = "\n---------------\n"
 
 _SHOWN = 10  # characters that a message lists
+_SHOWN_RUN = 200  # characters of a copied run that a message shows
 
 
 def in_order(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -47,6 +50,7 @@ def print_texts(pieces: Iterable[Piece], prime: str, num_samples: int, *, as_byt
     terminal = is_terminal(sys.stdout)
     tint = _tint() if colour else None
     shown, last = -1, "\n"
+    judgements: list[Novelty] = []
     for piece in in_order(pieces):
         if piece.sample != shown:
             shown = piece.sample
@@ -58,8 +62,12 @@ def print_texts(pieces: Iterable[Piece], prime: str, num_samples: int, *, as_byt
         else:
             _write_text(piece.text, terminal, as_bytes)
         last = piece.text[-1:] or last
+        if piece.finished is not None and piece.finished.novelty is not None:
+            judgements.append(piece.finished.novelty)
     if terminal and last != "\n":
-        write("\n")  # or the shell's prompt would follow the text
+        write("\n", flush=True)  # or the shell's prompt would follow the text
+    for number, judgement in enumerate(judgements, 1):
+        say(_novelty(judgement), "novelty: " if len(judgements) == 1 else f"novelty of sample {number}: ", "36")
 
 
 def print_json(pieces: Iterable[Piece], prime: str, *, logprobs: bool = False) -> None:
@@ -95,6 +103,13 @@ def _tint() -> Tint | None:
     from charrnn.console.tint import Tint
 
     return Tint(sys.stdout)
+
+
+def _novelty(found: Novelty) -> str:
+    """Return in words how much of a text stands in a corpus."""
+    share = "" if found.ngram_share is None else f"; {found.ngram_share:.1%} of its {NGRAM}-grams stand there"
+    run = f": {found.run[:_SHOWN_RUN]!r}{'...' if len(found.run) > _SHOWN_RUN else ''}" if found.run else ""
+    return f"its longest run that stands in the corpus has {plural(found.longest_run, 'character')}{run}{share}"
 
 
 def _heading(sample: int, num_samples: int, last: str) -> str:
