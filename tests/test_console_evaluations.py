@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from charrnn.console.evaluations import Progress, evaluation_page, surprise_style
+from charrnn.console.evaluations import Progress, evaluation_page
 from charrnn.console.terminal import render
 from charrnn.evaluation import Evaluation, Scored
 from charrnn.surprise import Line
@@ -61,12 +61,6 @@ def test_the_bytes_of_a_line() -> None:
     assert "\\xff\\xc3a" in render(evaluation_page(RESULT, [line("\xff\xc3a\n", [1.0] * 4)], as_bytes=True))
 
 
-def test_characters_are_coloured_by_their_probability() -> None:
-    styles = [surprise_style(-math.log(p)) for p in (0.9, 0.11, 0.09, 0.011, 0.009, 0.0011, 0.0009)]
-    assert styles == ["", "", "yellow", "yellow", "red", "red", "bold white on red"]
-    assert surprise_style(math.nan) == "dim"
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -89,10 +83,9 @@ def test_colours_are_for_terminals_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", Terminal())
-    page = evaluation_page(RESULT, [line("ab", [0.1, 3.0])])
-    shown = render(page)
-    assert "a\x1b[33mb\x1b[0m" in shown
-    assert "coloured where the model gave less than \x1b[33m10%\x1b[0m, \x1b[31m1%\x1b[0m, " in shown
+    shown = render(evaluation_page(RESULT, [line("abc", [math.nan, 0.1, 9.0])]))
+    assert "\x1b[2mab\x1b[0m\x1b[1;97;41mc\x1b[0m" in shown  # not predicted and expected; far from expected
+    assert "nats per character\nexpected with " in shown
     monkeypatch.setenv("NO_COLOR", "1")
     plain = render(evaluation_page(RESULT, [line("ab", [0.1, 3.0])]))
-    assert "\x1b" not in plain and "coloured" not in plain
+    assert "\x1b" not in plain and "expected" not in plain

@@ -13,16 +13,13 @@ from rich.text import Text
 
 from charrnn.console.stdio import Messages, allows_colour, can_redraw
 from charrnn.console.terminal import facts
-from charrnn.console.text import count, escaped_character, rate, visible
+from charrnn.console.text import count, escaped_character, rate
+from charrnn.console.tint import Tint
 from charrnn.storage import printable
 
 if TYPE_CHECKING:
     from charrnn.evaluation import Evaluation, Scored
     from charrnn.surprise import Line
-
-#: Styles of a character that the model gave less than a probability, the smallest first; colours that both light and
-#: dark terminals show.
-SURPRISE = ((0.001, "bold white on red"), (0.01, "red"), (0.1, "yellow"))
 
 _WHOLE_LINE = "\r\x1b[K"
 
@@ -34,7 +31,7 @@ def evaluation_page(result: Evaluation, worst: Sequence[Line] = (), *, as_bytes:
     """Return an evaluation as a table, with the worst lines below it."""
     parts: list[RenderableType] = [_measures(result)]
     if worst:
-        parts += [Text("\nMost surprising lines", style="bold"), _lines(worst, as_bytes), _legend()]
+        parts += [Text("\nMost surprising lines", style="bold"), _lines(worst, as_bytes)]
     return Group(*parts)
 
 
@@ -60,11 +57,6 @@ class Progress:
             Messages().flush()
 
 
-def surprise_style(loss: float) -> str:
-    """Return the style of a character that cost so many nats; NaN: it was not predicted."""
-    return next((style for limit, style in SURPRISE if loss > -math.log(limit)), "dim" if math.isnan(loss) else "")
-
-
 def _measures(result: Evaluation) -> Table:
     rows = [("loss", f"{result.loss:.4f} nats per character"), ("bpc", f"{result.bpc:.4f} bits per character"),
             ("perplexity", f"{result.perplexity:.4g}"), ("characters", count(result.characters)),
@@ -81,29 +73,24 @@ def _unknown(result: Evaluation) -> str:
     return f"{count(result.unknown)} ({share:.2%}) left out: not read, not predicted, not in the loss"
 
 
-def _lines(worst: Sequence[Line], as_bytes: bool) -> Table:
+def _lines(worst: Sequence[Line], as_bytes: bool) -> RenderableType:
+    tint = Tint(sys.stdout)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True, justify="right")
     table.add_column(overflow="fold")
     for line in worst:
         table.add_row(f"{line.loss:.2f}", Text(f"{printable(line.source)}, line {count(line.number)}", style="dim"))
-        table.add_row("", _coloured(line, as_bytes))
-    return table
+        table.add_row("", _tinted(line, tint, as_bytes))
+    legend = [Text.from_ansi(tint.legend())] if allows_colour(sys.stdout) else []
+    return Group(table, "nats per character", *legend)
 
 
-def _coloured(line: Line, as_bytes: bool) -> Text:
-    text = Text()
+def _tinted(line: Line, tint: Tint, as_bytes: bool) -> Text:
+    shown, logprobs = "", []
     for code, loss in zip(line.code_points.tolist(), line.losses.tolist()):
         if code != 0x0A:
-            char = escaped_character(code, True) if as_bytes and code > 0x7E else visible(chr(code))
-            text.append(char, surprise_style(loss))
-    return text
-
-
-def _legend() -> Text:
-    legend = Text("nats per character")
-    if allows_colour(sys.stdout):
-        legend.append("; coloured where the model gave less than ")
-        for limit, style in reversed(SURPRISE):
-            legend.append(f"{100 * limit:g}%", style).append("" if limit == SURPRISE[0][0] else ", ")
-    return legend
+            char = escaped_character(code, True) if as_bytes and code > 0x7E else chr(code)
+            shown += char
+            # What was not predicted cannot surprise: it looks like what was expected.
+            logprobs += [0.0 if math.isnan(loss) else -loss] * len(char)
+    return Text.from_ansi(tint.text(shown, logprobs))
