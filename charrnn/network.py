@@ -20,7 +20,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import sweep
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.product import REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, packed_room
-from charrnn.kernels.share import Share, abandon, new_barrier
+from charrnn.kernels.share import Share, abandon, new_barrier, was_crowded
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.kernels.sweep import Weights, Window, pack_weights, weight_gradients
 from charrnn.kernels.tile import HAS_BF16, PANEL
@@ -29,6 +29,9 @@ from charrnn.threads import Team
 
 #: Parameters above which threads share the columns of a row's products: below, they would wait longer than they work.
 SHARED_PARAMETERS = 300_000
+
+#: Jobs that one thread does alone after threads that shared columns had to wait for a core: other programs are busy.
+CROWDED_JOBS = 50
 
 #: dtype of packed weights for each precision; "f64" is for gradient checks.
 _PACKED = {"f32": np.float32, "bf16": np.uint32, "f64": np.float64}
@@ -87,6 +90,7 @@ class Network:
         self.config, self.cell, self.layout = config, get_cell(config.cell), Layout(config)
         self.batch_size, self.seq_len = batch_size, seq_len
         self.team = Team(threads)
+        self._crowded = 0  # jobs until columns are shared again
         self.dtype = np.float64 if precision == "f64" else np.float32
         self.flat = self.layout.from_named(parameters, self.dtype)
         self._forward, self._backward = passes(config.cell)
@@ -151,8 +155,9 @@ class Network:
 
     def share_out(self, rows: int, job: Callable[[Share], None]) -> None:
         """Call `job` in every thread with its share of `rows` rows: of the rows, or where these are few, of columns."""
-        by_columns = rows < self.team.size and self.layout.size > SHARED_PARAMETERS
+        by_columns = rows < self.team.size and self.layout.size > SHARED_PARAMETERS and not self._crowded
         barrier = new_barrier()
+        self._crowded = max(self._crowded - 1, 0)
 
         def work(part: int, parts: int) -> None:
             if by_columns:
@@ -170,6 +175,8 @@ class Network:
             work(0, 1)
         else:
             self.team.run(work)
+        if was_crowded(barrier):
+            self._crowded = CROWDED_JOBS
 
     def loss_and_gradient(self, ids: np.ndarray, targets: np.ndarray, key: int = 0) -> float:
         """Go forward and back through one window; returns the mean loss and leaves its gradient in `gradient`.

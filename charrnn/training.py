@@ -218,7 +218,7 @@ class Trainer:
         if (split.batch_size, split.seq_len) != (self.config.batch_size, self.config.seq_len):
             yield WarningEvent(message=f"the text is short: training with {split.batch_size} streams and windows of "
                                        f"{split.seq_len} characters")
-        task = f"train-{self.model.cell}-{self.config.optimizer}-{self._precision}"
+        task = f"train-{self.model.cell}-{self.config.optimizer}-{self._precision}-{self.corpus.ids.dtype}"
         compiling = not is_compiled(task)
         if compiling:
             yield CompileEvent(seconds=None)

@@ -11,7 +11,7 @@ import pytest
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.generator import Generator
-from charrnn.kernels.share import Share, abandon, meet, new_barrier
+from charrnn.kernels.share import Share, abandon, meet, new_barrier, was_crowded
 from charrnn.model import initial_parameters
 from charrnn.network import SHARED_PARAMETERS, Network
 
@@ -52,6 +52,28 @@ def test_who_waits_for_one_that_failed_is_let_go() -> None:
     abandon(barrier)
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+def test_waiting_long_is_noticed_and_meeting_at_once_is_not() -> None:
+    barrier, counts = new_barrier(), np.zeros(1, np.int64)
+    take_turns(Share(0, 1, 0, 1, barrier), counts, 50)
+    assert not was_crowded(barrier)
+    waiting = threading.Thread(target=lambda: take_turns(Share(0, 1, 0, 2, barrier), np.zeros(2, np.int64), 1))
+    waiting.start()
+    waiting.join(0.2)
+    abandon(barrier)
+    waiting.join(30)
+    assert was_crowded(barrier)
+
+
+def test_a_crowded_machine_is_worked_on_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, parts = wide("rnn", 2), []
+    monkeypatch.setattr("charrnn.network.was_crowded", lambda barrier: len(parts) == 2)
+    monkeypatch.setattr("charrnn.network.CROWDED_JOBS", 3)
+    for _ in range(5):
+        network.share_out(1, lambda share: parts.append(share.parts))
+    assert parts == [2, 2, 1, 1, 1, 2, 2]
+    network.team.close()
 
 
 def wide(cell: str, threads: int) -> Network:

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from charrnn.kernels.jit import jit
 from charrnn.kernels.tile import address
 
-#: Elements between a barrier's three numbers, so that each has a cache line of its own.
+#: Elements between a barrier's numbers, so that each has a cache line of its own.
 _LINE = 8
 
 #: Turns in the waiting loop after which a thread lets others have its core, should there be more threads than cores.
@@ -35,17 +35,25 @@ class Share(NamedTuple):
     last: int  # to before this one
     part: int  # which of `parts` shares of the columns
     parts: int
-    barrier: np.ndarray  # (3 * _LINE,) int64: how many wait, how often all have met, whether one will never come
+    barrier: np.ndarray  # (4 * _LINE,) int64, as `new_barrier` says
 
 
 def new_barrier() -> np.ndarray:
-    """Return a barrier at which nobody waits."""
-    return np.zeros(3 * _LINE, np.int64)
+    """Return a barrier at which nobody waits.
+
+    It holds how many wait, how often all have met, how often one lost patience, and whether one will never come.
+    """
+    return np.zeros(4 * _LINE, np.int64)
 
 
 def abandon(barrier: np.ndarray) -> None:
     """Let go all who wait, now and later: one of them failed, and the results will not be used."""
-    barrier[2 * _LINE] = 1
+    barrier[3 * _LINE] = 1
+
+
+def was_crowded(barrier: np.ndarray) -> bool:
+    """Tell whether threads had to wait for one that had no core: more than once in 20 times that they met."""
+    return bool(20 * barrier[2 * _LINE] > barrier[_LINE])
 
 
 def _call(builder, name, result):
@@ -95,7 +103,7 @@ def meet(share):
     if share.parts == 1:
         return
     waiting = address(share.barrier)
-    met, abandoned = waiting + 8 * _LINE, waiting + 16 * _LINE
+    met, impatient, abandoned = waiting + 8 * _LINE, waiting + 16 * _LINE, waiting + 24 * _LINE
     none = np.int64(0)
     before = _atomic_add(met, none)
     if _atomic_add(waiting, np.int64(1)) == share.parts - 1:
@@ -105,6 +113,8 @@ def meet(share):
     turns = 0
     while _atomic_add(met, none) == before and _atomic_add(abandoned, none) == 0:
         turns += 1
+        if turns == _PATIENCE:
+            _atomic_add(impatient, np.int64(1))
         if turns % _PATIENCE == 0:
             _let_others_run()
         _pause()
