@@ -54,6 +54,11 @@ class Piece:
             target[...] = part[:len(target), ..., :target.shape[-1]] if part.ndim > 1 else part[:len(target)]
 
 
+def takes_long(config: ModelConfig, length: int) -> bool:
+    """Return whether a text of so many characters is not read at once as one, but in stretches."""
+    return step_operations(config, 1, length) / 3 >= _QUICK
+
+
 def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, *, rows: int | None = None,
          threads: int | None = None, precision: str = "f32") -> Iterator[Piece]:
     """Yield what passes through a model that reads a text (N,) from zero states.
@@ -66,7 +71,7 @@ def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray
     precision : of the matrix products, "f32", "bf16" or "f64".
     """
     if rows is None:
-        rows = 1 if step_operations(config, 1, len(ids)) / 3 < _QUICK else ROWS
+        rows = ROWS if takes_long(config, len(ids)) else 1
     rows = max(1, min(rows, len(ids) // _SHORTEST))
     warm_up = WARM_UP if rows > 1 else 0
     length = -(-(len(ids) + (rows - 1) * warm_up) // rows)  # steps of a row

@@ -59,4 +59,4 @@ def inspection(text: str = TEXT, *findings: Finding, layers: int = 2, units: int
         predictions=Predictions(np.full(len(ids) - 1, 1.5, np.float32), expected.astype(ids.dtype), probabilities),
         gates={gate: GateUse(shut=shares[0, k], open=shares[1, k], mean=shares[0, k])
                for k, gate in enumerate(gates)},
-        dead=(), duplicates=()), checkpoint
+        dead=(), saturated=((1, 4),), duplicates=()), checkpoint

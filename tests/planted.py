@@ -2,12 +2,14 @@
 one to track the depth of parentheses, among units with random weights; and texts whose true state is known.
 
 `python -m tests.planted 200` looks for planted units in models of every cell under 200 seeds and shapes, and for units
-that are not there in as many models with random weights and over as many shuffled texts.
+that are not there in half as many models with random weights, and over half as many shuffled texts.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -223,19 +225,29 @@ def nothing_to_find(cell: str, seed: int, shuffled: bool) -> Inspection:
     return inspect(plain(cell, (32, 48, 64)[seed % 3], 1 + seed % 2, seed), ids, seed=seed + 1000, threads=1)
 
 
+def _looked(seed: int, also_nothing: bool) -> tuple[list[str], tuple[bool, bool]]:
+    """Return what was missed under a seed, and whether an untrained model and a shuffled text got any label."""
+    cell = ("lstm", "gru", "rnn")[seed % 3]
+    labelled = [also_nothing and bool(nothing_to_find(cell, seed, shuffled).findings) for shuffled in (False, True)]
+    return missed(cell, seed), (labelled[0], labelled[1])
+
+
 def main(count: int) -> None:
-    """Look for planted units in `count` models, and for none in as many others."""
-    wrong: list[str] = []
-    labelled = {False: 0, True: 0}
-    for seed in range(count):
-        cell = ("lstm", "gru", "rnn")[seed % 3]
-        wrong += missed(cell, seed)
-        for shuffled in labelled:
-            labelled[shuffled] += bool(nothing_to_find(cell, seed, shuffled).findings)
-        sys.stdout.write(f"\r{seed + 1} models; planted units missed: {len(wrong)} of {3 * seed + 3}; with any label: "
-                         f"{labelled[False]} untrained models, {labelled[True]} shuffled texts")
-        sys.stdout.flush()
-    sys.stdout.write("\n" + "".join(f"{line}\n" for line in wrong))
+    """Look for planted units in `count` models, and for none in half as many others, and as many shuffled texts."""
+    wrong = untrained = shuffled = 0
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        looked = pool.map(_looked, range(count), (seed < count // 2 for seed in range(count)))
+        for seed, (missing, labelled) in enumerate(looked):
+            wrong += len(missing)
+            sys.stdout.write("".join(f"\n{line}" for line in missing) + "\n" * bool(missing))
+            untrained += labelled[0]
+            shuffled += labelled[1]
+            done = min(seed + 1, count // 2)
+            sys.stdout.write(f"\r{seed + 1} models; planted units missed: {wrong} of {3 * seed + 3}; "
+                             f"with any label: {untrained} of {done} untrained models, "
+                             f"{shuffled} of {done} shuffled texts")
+            sys.stdout.flush()
+    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,18 @@ def test_a_chosen_cell_is_shown(model: Path, capsys: pytest.CaptureFixture[str])
     assert "print(" in text and re.fullmatch(r"[0-9 ]+", digits) and len(digits) <= len(text)
 
 
+def test_connectivity_and_errors_are_shown(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(_inspect(capsys, model, "--json", "--position", "1200", "--context", "40")[0])
+    moved = found["connectivity"]
+    assert (moved["position"], moved["start"], len(moved["norms"])) == (1200, 1161, 40)
+    assert len(moved["expected"]) == 1 and moved["norms"][-1] > 0
+    losses = found["losses"]
+    assert sum(part["share"] for part in losses["by_class"]) == pytest.approx(1)
+    assert {part["name"] for part in losses["by_distance"]} >= {"8-15"}
+    out, _ = _inspect(capsys, model, "--position", "1200", "--context", "40")
+    assert "after character 1,200" in out and "loss by what comes" in out
+
+
 def test_another_source_colours_the_text(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = _inspect(capsys, model, "--cell", "0:5", "--source", "o")
     assert "\n0:5 o" in out
@@ -117,7 +129,8 @@ def test_live_text_is_coloured_by_a_cell(model: Path, capsys: pytest.CaptureFixt
     (["--cell", "x"], "'x' is no cell"), (["--cell", "1:2"], "units 0 to 7"), (["--cell", "0:8"], "units 0 to 7"),
     (["--layer", "1"], "--layer 1"), (["--layer", "1", "--cell", "0:2"], "contradicts"),
     (["--source", "r"], "--source r"), (["--feature", "quotation"], "no such feature"), (["--length", "5"], "--sample"),
-    (["--sample", "--cell", "0:1", "--json"], "leave out --json"), (["--regex", "nothing"], "--regex"),
+    (["--sample", "--cell", "0:1", "--json"], "leave out --json"), (["--position", "9999999"], "--position 9999999"),
+    (["--sample", "--cell", "0:1", "--position", "0"], "leave out --position"), (["--regex", "nothing"], "--regex"),
 ])
 def test_wrong_usage(words: list[str], message: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect-cells", str(model), *words]) == 2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from charrnn.console import cells
 from charrnn.console.terminal import render
+from charrnn.inspection.connectivity import Influences
 from charrnn.inspection.labels import RULE
 from charrnn.inspection.views import views
 
@@ -30,9 +32,22 @@ def test_the_page_has_a_table_excerpts_and_the_rule() -> None:
                            "0.650", "0.620", "0.97", "0.005", "+1.25", ">", "100", "%", "cell"]
     assert "no cell for (score of the best unit): line position 0.42, inside url" in lines
     assert "not judged, as --json explains: inside latex math" in lines
+    assert "units that never move: 1 stuck at -1 or 1, 0 elsewhere, of 16" in lines
+    (by_class,) = [line for line in lines if line.startswith("loss by what comes, nats: inside a word 1.50 (")]
+    assert "newline 1.50 (" in by_class
+    assert "loss of closing signs by characters since the opening one: 2-3 1.50, 4-7 1.50" in lines
     place = lines.index('He said "no" twice.↵')
     assert lines[place + 1] == "00000000999000000000"
     assert RULE in lines
+
+
+def test_what_moved_a_prediction_is_coloured() -> None:
+    found, _ = inspection(TEXT)
+    moved = Influences(position=7, expected=ord("\n"), start=3, code_points=np.array([*map(ord, "said ")], np.uint32),
+                       norms=np.array([0, 0.5, 1, 2, 0.25], np.float32), is_bytes=False)
+    lines = render(cells.findings_page(found, [], 5, moved)).splitlines()
+    place = lines.index('connectivity  what moved the prediction of "\\n" after character 7 (1: the most)')
+    assert lines[place + 1:place + 3] == ["said", "46795"]
 
 
 def test_the_top_findings_alone_are_shown() -> None:

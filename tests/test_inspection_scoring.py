@@ -162,7 +162,7 @@ def test_probes_tell_one_unit_from_a_spread() -> None:
     n = 8000
     signals = RANDOM.uniform(-0.5, 0.5, (40, n))
     signals[11] = -0.9 * signals[4]
-    signals[12] = 0.3
+    signals[12], signals[13] = 0.3, -0.998
     split = halves(n, 0)
     probes = Probes(as_levels(signals), split, TEAM)
     one = Tracked("one", (signals[9] > 0.1), "")
@@ -170,6 +170,6 @@ def test_probes_tell_one_unit_from_a_spread() -> None:
     found = probes.localise([one, three], [9, 2], [1.0, 0.33])
     assert found[0].units_needed == 1
     assert found[1].units_needed == 3 and found[1].probes[3] > 0.98 and set(found[1].probes) == {1, 3, 10, 40}
-    assert probes.dead().tolist() == [12]
+    assert [units.tolist() for units in probes.still()] == [[12], [13]]
     assert probes.duplicates() == [[4, 11]]
     assert probes.localise([], [], []) == []

@@ -16,6 +16,7 @@ from charrnn.cli.options import Command, configured, environment_variable, optio
 from charrnn.config import SampleConfig
 
 if TYPE_CHECKING:
+    from charrnn.inspection.connectivity import Influences
     from charrnn.inspection.findings import Inspection
     from charrnn.inspection.texts import Text
     from charrnn.language_model import LanguageModel
@@ -25,6 +26,7 @@ charrnn inspect-cells
 charrnn inspect-cells checkpoints/linux --html cells.html
 charrnn inspect-cells checkpoints/linux drivers.c --feature inside_comment --top 3
 charrnn inspect-cells checkpoints/linux --cell 0:43 --source f --context 1000
+charrnn inspect-cells checkpoints/linux --position 5230 --context 150
 charrnn inspect-cells checkpoints/linux --cell 0:43 --sample --prime "if ("
 charrnn inspect-cells checkpoints/logs --regex 'date=[0-9]{4}-[0-9]{2}-[0-9]{2}' --json
 """
@@ -65,6 +67,8 @@ class CellName(click.ParamType):
         show_default=f"{_TOP} in the table, all elsewhere", help="The N best findings.")
 @option("What is shown", "--context", "around", type=click.IntRange(min=1), default=300, show_default=True, metavar="N",
         help="Characters of an excerpt.")
+@option("What is shown", "--position", type=click.IntRange(min=0), metavar="N",
+        help="How much each character before moved the prediction after character N, counted from 0.")
 @option("Live text", "--sample", is_flag=True, help="Generate text, coloured by --cell or else the best finding's.")
 @settings_of(SampleConfig, "Live text", _LIVE)
 @option("Live text", "--prime", metavar="TEXT", default="", help="What the text begins with.")
@@ -91,6 +95,7 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
             _check_folder(path)
     from charrnn.cli.models import loaded
     from charrnn.console.stdio import write
+    from charrnn.inspection.connectivity import influences
     from charrnn.inspection.views import best_cell, chosen
 
     with loaded(checkpoint, given["threads"]) as (path, model):
@@ -103,11 +108,13 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
         if given["sample"]:
             return _write_live(context, model, best_cell(inspection), source)
         best = chosen(inspection, top=given["top"])
+        moved = None if given["position"] is None else \
+            influences(inspection, model.checkpoint, given["position"], given["around"])
         _write_files(given, best, read, model)
         if given["as_json"]:
-            write(json.dumps(best.to_json()) + "\n")
+            write(json.dumps(best.to_json() | ({"connectivity": moved.to_json()} if moved else {})) + "\n")
         else:
-            _print(given, inspection, model, cell)
+            _print(given, inspection, model, cell, moved)
     return 0
 
 
@@ -120,8 +127,9 @@ def _refuse_contradictions(context: click.Context) -> None:
     for name in ("length", "temperature", "prime", "seed"):  # the environment may set these for all commands
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not given["sample"]:
             raise click.UsageError(f"--{name} is about generated text: give --sample too", context)
-    for name, spelling in (("html", "--html"), ("export", "--export"), ("as_json", "--json")):
-        if given[name] and given["sample"]:
+    for name, spelling in (("html", "--html"), ("export", "--export"), ("as_json", "--json"),
+                           ("position", "--position")):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and given["sample"]:
             raise click.UsageError(f"--sample shows text as it is generated: leave out {spelling}", context)
 
 
@@ -183,7 +191,8 @@ def _inspected(given: dict[str, Any], path: Path, model: LanguageModel, text: st
                    features_file=given["features"], characters=limit, threads=given["threads"]), read
 
 
-def _print(given: dict[str, Any], inspection: Inspection, model: LanguageModel, cell: tuple[int, int] | None) -> None:
+def _print(given: dict[str, Any], inspection: Inspection, model: LanguageModel, cell: tuple[int, int] | None,
+           influences: Influences | None) -> None:
     from charrnn.console.cells import findings_page
     from charrnn.console.stdio import write
     from charrnn.console.terminal import render
@@ -191,7 +200,7 @@ def _print(given: dict[str, Any], inspection: Inspection, model: LanguageModel, 
 
     top = _TOP if given["top"] is None else given["top"]
     excerpts = views(inspection, model.checkpoint, top=top, context=given["around"], cell=cell)
-    write(render(findings_page(inspection, excerpts, top)))
+    write(render(findings_page(inspection, excerpts, top, influences)))
 
 
 def _write_files(given: dict[str, Any], inspection: Inspection, read: Text, model: LanguageModel) -> None:

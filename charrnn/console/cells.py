@@ -13,13 +13,15 @@ from rich.text import Text
 from charrnn.console.coloured import coloured, legend, live
 from charrnn.console.stdio import write
 from charrnn.console.terminal import console_for
-from charrnn.console.text import count, plural
+from charrnn.console.text import count, escaped_character, plural
 from charrnn.inspection.labels import RULE
+from charrnn.inspection.losses import loss_by_class, loss_by_distance
 from charrnn.storage import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from charrnn.inspection.connectivity import Influences
     from charrnn.inspection.findings import Ablation, Finding, Inspection
     from charrnn.inspection.views import View
 
@@ -28,8 +30,9 @@ _LABEL_STYLES = {"cell": "green", "candidate": "yellow", "correlate only": "dim"
 _WIDEST = 100  # columns of an excerpt; prose is hard to read in longer rows
 
 
-def findings_page(inspection: Inspection, views: Sequence[View], top: int) -> RenderableType:
-    """Return the `top` best findings as a table, and what `views` show of the text."""
+def findings_page(inspection: Inspection, views: Sequence[View], top: int,
+                  influences: Influences | None = None) -> RenderableType:
+    """Return the `top` best findings as a table, where the loss lies, and what `views` show of the text."""
     parts: list[RenderableType] = [_summary(inspection)]
     if inspection.findings:
         parts += [Text(), findings_table(inspection.findings[:top])]
@@ -39,9 +42,14 @@ def findings_page(inspection: Inspection, views: Sequence[View], top: int) -> Re
         parts += [Text(), _names("no cell for (score of the best unit)", best)]
     if inspection.dropped:
         parts.append(_names("not judged, as --json explains", [_readable(name) for name in inspection.dropped]))
+    if inspection.saturated or inspection.dead:
+        parts.append(_still(inspection))
+    parts += _losses(inspection)
     for view in views:
         parts += [Text(), view_of(view)]
-    if views:
+    if influences is not None:
+        parts += [Text(), _influences_of(influences)]
+    if views or influences is not None:
         parts += [Text(), legend()]
     if inspection.findings:
         parts.append(Text(RULE, "dim"))
@@ -80,6 +88,36 @@ def view_of(view: View) -> RenderableType:
     heading.append(f"  characters {count(view.start)} to {count(view.start + len(view.code_points))}", "dim")
     characters = zip(view.code_points.tolist(), view.values.tolist())
     return Group(heading, coloured(characters, width, is_bytes=view.is_bytes))
+
+
+def _influences_of(influences: Influences) -> RenderableType:
+    """Return the text before a prediction, coloured by how much each character moved it, the most being 1."""
+    width = min(console_for(sys.stdout).width, _WIDEST)
+    expected = escaped_character(influences.expected, influences.is_bytes)
+    heading = Text.assemble(("connectivity", "bold"), f'  what moved the prediction of "{expected}" after character '
+                            f"{count(influences.position)} (1: the most)")
+    values = influences.norms / max(float(influences.norms.max()), 1e-30)
+    characters = zip(influences.code_points.tolist(), values.tolist())
+    return Group(heading, coloured(characters, width, is_bytes=influences.is_bytes))
+
+
+def _still(inspection: Inspection) -> Text:
+    """Return how many units have nothing to show."""
+    units = inspection.signals.levels.shape[0] * inspection.signals.levels.shape[1]
+    return _names("units that never move", [f"{len(inspection.saturated)} stuck at -1 or 1, {len(inspection.dead)} "
+                                            f"elsewhere, of {count(units)}"])
+
+
+def _losses(inspection: Inspection) -> list[RenderableType]:
+    """Return where the model's loss lies, as a line for each way to divide it."""
+    losses = inspection.predictions.losses
+    shares = [f"{part.name} {part.loss:.2f} ({part.share:.0%} of all)"
+              for part in loss_by_class(inspection.text, losses)]
+    distances = [f"{part.name} {part.loss:.2f}" for part in loss_by_distance(inspection.text, losses)]
+    parts: list[RenderableType] = [_names("loss by what comes, nats", shares)]
+    if distances:
+        parts.append(_names("loss of closing signs by characters since the opening one", distances))
+    return parts
 
 
 def print_live(pieces: Iterable[tuple[np.ndarray, np.ndarray]], *, is_bytes: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.inspection.losses import loss_by_class, loss_by_distance
 from charrnn.kernels.signals import LEVELS
 
 #: What a finding may be called, strongest first; the rule is in `charrnn.inspection.labels`.
@@ -187,6 +188,8 @@ class Inspection:
     predictions : the model's own.
     gates : use of each gate between 0 and 1, by the gate's name.
     dead : (layer, unit) of units that never move.
+    saturated : (layer, unit) of units that never move since they are stuck at -1 or 1; of an LSTM, what such a unit
+        gives out is its output gate alone.
     duplicates : groups of (layer, unit) that carry one signal (|r| > 0.95).
     """
 
@@ -204,6 +207,7 @@ class Inspection:
     predictions: Predictions
     gates: dict[str, GateUse]
     dead: tuple[tuple[int, int], ...]
+    saturated: tuple[tuple[int, int], ...]
     duplicates: tuple[tuple[tuple[int, int], ...], ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -211,5 +215,9 @@ class Inspection:
         return {"checkpoint": self.checkpoint, "characters": self.characters, "seconds": self.seconds,
                 "findings": [finding.to_json() for finding in self.findings], "none_found": list(self.none_found),
                 "best": {name: asdict(unit) for name, unit in self.best.items()}, "dropped": self.dropped,
+                "losses": {"by_class": [asdict(part) for part in loss_by_class(self.text, self.predictions.losses)],
+                           "by_distance": [asdict(part) for part in loss_by_distance(self.text,
+                                                                                     self.predictions.losses)]},
                 "dead_units": [list(unit) for unit in self.dead],
+                "saturated_units": [list(unit) for unit in self.saturated],
                 "duplicates": [[list(unit) for unit in group] for group in self.duplicates]}

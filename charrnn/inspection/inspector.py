@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.activations import takes_long
 from charrnn.cells import get_cell
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, CorpusError
@@ -97,10 +98,11 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
     check(features[len(BUILT_IN):], text)
     split = halves(len(ids), DROPPED)
     team = Team(thread_count(threads))
-    # Nothing of these two is shown as the model's own, so they may be rounded where that is twice as fast.
+    # What is compared but not shown may be rounded; where the model takes long to read a text, so is all.
     precision = "bf16" if HAS_BF16 else "f32"
     try:
-        own = survey(config, checkpoint.weights, ids, source, team)
+        own = survey(config, checkpoint.weights, ids, source, team,
+                     precision if takes_long(config, len(ids)) else "f32")
         random_net = survey(config, initial_parameters(config, seed + 1), ids, source, team, precision)
         tracked, dropped = track_all(features, text)
         table = ContextTable(ids, split)
@@ -132,7 +134,7 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
     findings = [_finding(tracked[k], found[k], own.signals, split, baselines[k], untrained[k].score,
                          float(p_values[k]), maxima[:, k], ablations.get(k), place, forget, seed)
                 for k, place in zip(kept, local)]
-    hidden = config.hidden_size
+    hidden, (dead, saturated) = config.hidden_size, probes.still()
     return Inspection(
         checkpoint=name, characters=len(ids), seconds=time.perf_counter() - begin,
         findings=tuple(sorted(findings, key=lambda finding: -finding.gain)),
@@ -142,7 +144,8 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
         dropped=dropped, text=text, ids=ids, signals=own.signals,
         features={item.name: item.values for item in tracked},
         predictions=own.predictions, gates=own.gates,
-        dead=tuple(divmod(unit, hidden) for unit in probes.dead().tolist()),
+        dead=tuple(divmod(unit, hidden) for unit in dead.tolist()),
+        saturated=tuple(divmod(unit, hidden) for unit in saturated.tolist()),
         duplicates=tuple(tuple(divmod(unit, hidden) for unit in group) for group in probes.duplicates()))
 
 

@@ -39,7 +39,7 @@ def predicted_characters(feature: Tracked, ids: np.ndarray, characters: str, pla
     """Return the ids whose appearance as the next character the feature helps to predict.
 
     These are the feature's own where it names any that occur; or else those that most raise the likelihood of what
-    follows: the largest n log(p(c | on) / p(c | off)), on being above the median for a number.
+    follows: the largest n log(p(c | on) / p(c | off)), on being above the mean for a number.
     """
     own = np.array([i for i, character in enumerate(characters) if character in feature.predicts], np.int64)
     places = places[places + 1 < len(ids)]
@@ -55,8 +55,10 @@ def predicted_characters(feature: Tracked, ids: np.ndarray, characters: str, pla
 
 
 def _on(feature: Tracked, places: np.ndarray) -> np.ndarray:
+    """Return where the feature is on (n,); a number is where it is above its mean, at which the unit is held: below,
+    what high values predict becomes likelier when it is held, whether or not the model reads the unit."""
     values = feature.values[places]
-    return values if feature.is_flag else values > np.median(values)
+    return values if feature.is_flag else values > values.mean(dtype=np.float64)
 
 
 class Interventions:
@@ -82,9 +84,7 @@ class Interventions:
         report = self._split.report[self._split.report + 1 < len(self._ids)]
         predicted = predicted_characters(feature, self._ids, self._characters, self._split.discovery)
         relevant = np.zeros(len(self._ids), bool)
-        relevant[report] = np.isin(self._ids[report + 1], predicted)
-        if feature.is_flag:
-            relevant &= feature.values
+        relevant[report] = np.isin(self._ids[report + 1], predicted) & _on(feature, report)
         starts = self._stretches(relevant, random)
         places = starts[:, None] + np.arange(SNAPSHOT)  # (stretches, T)
         counted = relevant[places]

@@ -30,7 +30,8 @@ _PLACES = 12_000  # of each half that the probes look at
 _ITERATIONS = 150
 _PENALTIES = 0.5 ** np.arange(1, 9)  # shares of the one that leaves no unit
 _DUPLICATE = 0.95
-_DEAD = 0.01  # a signal whose standard deviation is below never moves
+_STILL = 0.01  # a signal whose standard deviation is below never moves
+_STUCK = 0.9  # one that never moves, and is further from 0 than this, is stuck at an end of its range
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ class Probes:
         self._x_report = (in_parallel(expand, levels, self._report, team) - self._mean) / self._deviation
         self.gram = self._x @ self._x.T / np.float32(len(self._fit))
 
-    def dead(self) -> np.ndarray:
-        """Return the units whose signals never move."""
-        deviation = self._deviation[:, 0]
-        return np.flatnonzero(np.isinf(deviation) | (deviation < _DEAD))
+    def still(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the units whose signals never move: those that are dead, and those that are saturated."""
+        deviation, stuck = self._deviation[:, 0], np.abs(self._mean[:, 0]) > _STUCK
+        never = np.isinf(deviation) | (deviation < _STILL)
+        return np.flatnonzero(never & ~stuck), np.flatnonzero(never & stuck)
 
     def duplicates(self) -> list[list[int]]:
         """Return groups of units that are joined by correlations beyond 0.95 in size."""
