@@ -91,8 +91,9 @@ class Piece:
 class _Writer:
     """One text in the making: decoding, stop texts, and what the model thought of each character."""
 
-    def __init__(self, vocabulary: Vocabulary, index: int, seed: int, config: SampleConfig) -> None:
+    def __init__(self, vocabulary: Vocabulary, index: int, seed: int, config: SampleConfig, whole: bool = True) -> None:
         self.index, self.seed = index, seed
+        self._whole = whole
         self.finished = False
         self._bytes = vocabulary.bytes
         self._decoder = vocabulary.decoder()
@@ -102,7 +103,7 @@ class _Writer:
         self._logprobs: list[np.ndarray] = []
         self._tail = ""  # of the text so far, in which a stop text may have begun
         self._open = np.zeros(0)  # log-probabilities of bytes that are no character yet
-        self._characters = 0
+        self._characters, self._loss = 0, 0.0
 
     def add(self, ids: np.ndarray, logprobs: np.ndarray, speed: float, last: bool) -> Piece:
         """Take further characters (N,) and return the text that they complete."""
@@ -122,8 +123,10 @@ class _Writer:
         else:
             logprobs = logprobs[:used]
         self._characters += used
-        self._parts.append(text)
-        self._logprobs.append(logprobs)
+        self._loss -= float(logprobs.sum())
+        if self._whole:
+            self._parts.append(text)
+            self._logprobs.append(logprobs)
         return Piece(self.index, text, logprobs, self._end(speed, stop) if last or stop is not None else None)
 
     def _first_stop(self, text: str) -> tuple[int, str | None]:
@@ -144,13 +147,13 @@ class _Writer:
 
     def _end(self, speed: float, stop: str | None) -> Sample:
         self.finished = True
-        logprobs = np.concatenate(self._logprobs)
-        loss = -float(logprobs.sum()) / self._characters if self._characters else math.nan
+        logprobs = np.concatenate([*self._logprobs, np.zeros(0)])
+        loss = self._loss / self._characters if self._characters else math.nan
         return Sample(text="".join(self._parts), seed=self.seed, characters=self._characters, chars_per_second=speed,
                       loss=loss, stop=stop, logprobs=logprobs)
 
 
-def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator[Piece]:
+def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: bool = True) -> Iterator[Piece]:
     """Read the prime and return the pieces of texts as they are written; those of several samples take turns.
 
     Parameters
@@ -158,6 +161,7 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator
     prime : read by the model first, not part of the result; empty: a newline is read, or the most frequent character of
         the training text.
     config : length, choice of characters, seed, number of texts.
+    whole : finished samples carry their text and log-probabilities; without, a text may go on for ever.
 
     Raises
     ------
@@ -170,7 +174,7 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig) -> Iterator
     if config.beam:
         return _best(model, states, current, config)
     batches = (range(first, min(first + BATCH, config.num_samples)) for first in range(0, config.num_samples, BATCH))
-    return chain.from_iterable(_drawn(model, states, current, config, batch) for batch in batches)
+    return chain.from_iterable(_drawn(model, states, current, config, batch, whole) for batch in batches)
 
 
 def judged(pieces: Iterable[Piece], corpus: Iterable[NDArray[Any]], *, as_bytes: bool) -> Iterator[Piece]:
@@ -191,11 +195,11 @@ def judged(pieces: Iterable[Piece], corpus: Iterable[NDArray[Any]], *, as_bytes:
 
 
 def _drawn(model: LanguageModel, states: np.ndarray, current: int, config: SampleConfig,
-           samples: range) -> Iterator[Piece]:
+           samples: range, whole: bool) -> Iterator[Piece]:
     """Yield the pieces of some samples, which are written as one batch."""
     seeds = [sample_seed(config.seed, sample) for sample in samples]
     generator = Generator(model.network, states, current, config, seeds)
-    writers = [_Writer(model.vocabulary, sample, seed, config) for sample, seed in zip(samples, seeds)]
+    writers = [_Writer(model.vocabulary, sample, seed, config, whole) for sample, seed in zip(samples, seeds)]
     done, written, start = 0, 0, time.perf_counter()
     while writers:
         count = min(CHUNK, config.length - done)

@@ -372,3 +372,13 @@ def test_settings_that_cannot_work_are_refused() -> None:
                      {"stop": ("",)}, {"num_samples": 0}, {"until_line": 0}, {"top_k": -1}):
         with pytest.raises(ConfigError):
             SampleConfig(**settings)
+
+
+def test_a_text_that_is_not_kept_is_the_same_text() -> None:
+    model, config = language_model(), SampleConfig(length=100, seed=2)
+    kept, passed = list(generate(model, "", config)), list(generate(model, "", config, whole=False))
+    assert "".join(piece.text for piece in passed) == "".join(piece.text for piece in kept)
+    first, second = kept[-1].finished, passed[-1].finished
+    assert first is not None and second is not None
+    assert (second.loss, second.characters) == (pytest.approx(first.loss, abs=1e-12), first.characters)
+    assert first.text and second.text == "" and second.logprobs.size == 0

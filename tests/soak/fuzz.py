@@ -75,7 +75,10 @@ def _corpus_problem(path: Path, chance: random.Random) -> str:
             return f"other bytes than those of the file ({data[:50]!r})"
         marked = data.startswith((b"\xff\xfe", b"\xfe\xff", bytes(2)))  # UTF-16, UTF-32
         if config.encoding == "utf-8" and config.normalize == "none" and not config.bytes and not marked:
-            wanted = data.decode("utf-8", config.errors).removeprefix("\ufeff").replace("\r\n", "\n")
+            try:
+                wanted = data.decode("utf-8", config.errors).removeprefix("\ufeff").replace("\r\n", "\n")
+            except UnicodeDecodeError:
+                return f"a text from a file that holds none ({data[:50]!r})"
             if text.decode() != wanted:
                 return f"another text than that of the file ({data[:50]!r})"
         if not all(notice.isprintable() for notice in corpus.notices):
