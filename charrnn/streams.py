@@ -16,6 +16,9 @@ import numpy as np
 from charrnn.config import TrainConfig
 from charrnn.errors import CorpusError
 
+#: More characters than any text has, and less than what overflows.
+_MOST = 2**62
+
 
 @dataclass(frozen=True)
 class Split:
@@ -105,7 +108,8 @@ def _fractions(config: TrainConfig) -> dict[str, float]:
 
 def _enough(config: TrainConfig) -> int:
     """Return a length from which on every part of a text has two characters, however they are rounded."""
-    return math.ceil(3 / min(part for part in _fractions(config).values() if part > 0))
+    smallest = min(part for part in _fractions(config).values() if part > 0)
+    return math.ceil(min(3 / smallest, _MOST))
 
 
 def _check(train: int, val: int, test: int, config: TrainConfig, length: int) -> None:

@@ -56,6 +56,9 @@ EVALUATIONS, EVALUATION_SHARE = 20, 0.1
 #: that a step takes however small it is.
 PRODUCT_SHARE, STEP_SECONDS = 0.6, 1e-4
 
+#: More steps than any run makes, and less than what overflows.
+MOST_STEPS = 2**62
+
 #: Seconds between step events.
 REPORT_SECONDS = 0.5
 
@@ -178,7 +181,7 @@ class Trainer:
             epochs = DEFAULT_EPOCHS
         limits = []
         if epochs is not None:
-            limits.append((max(1, round(epochs * self._split.windows)), "epochs"))
+            limits.append((max(1, round(min(epochs * self._split.windows, MOST_STEPS))), "epochs"))
         if config.max_steps is not None:
             limits.append((config.max_steps, "max_steps"))
         return min(limits) if limits else (None, "max_time")

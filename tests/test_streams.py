@@ -115,3 +115,8 @@ def test_the_laid_out_text_is_no_copy() -> None:
     split = split_text(ids, TrainConfig(batch_size=7))
     assert np.shares_memory(split.train, ids) and np.shares_memory(split.val, ids)
     assert split.windows == math.ceil((split.train.shape[1] - 1) / 64)
+
+
+def test_a_fraction_too_small_for_any_text_is_refused() -> None:
+    with pytest.raises(CorpusError, match="--val-fraction"):
+        split_text(numbered(1000), TrainConfig(val_fraction=1e-320))

@@ -225,6 +225,10 @@ def test_every_step_is_as_truncated_backpropagation_has_it(tmp_path: Path, every
 # When it stops
 
 
+def test_more_epochs_than_a_number_can_hold_are_very_many(tmp_path: Path) -> None:
+    assert trainer(tmp_path / "run", epochs=1e308).plan.steps == charrnn.training.MOST_STEPS
+
+
 def test_stops_after_epochs(tmp_path: Path) -> None:
     done = train(tmp_path / "run", TEXT[:1000], epochs=1.5)[-1]
     windows = math.ceil((899 // 4) / 10)
