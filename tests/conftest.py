@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,17 @@ import pytest
 from charrnn.__main__ import main
 
 from .command_line import SMALL, TEXT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hang_up_as_usual() -> Iterator[None]:
+    """Have SIGHUP do what it does by default, here and in child processes, should the tests run under nohup."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -67,12 +67,38 @@ def _watched(test: str, words: list[str | Path], folder: Path, seconds: float) -
     return outcome
 
 
+def _peak(words: list[str | Path], folder: Path, outcome: Outcome) -> float:
+    """Run a command to its end and return the most memory it held, in bytes."""
+    peak = 0.0
+    with subprocess.Popen([sys.executable, "-m", "charrnn", *map(str, words)], cwd=folder, env=environment(),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            peak = max(peak, _memory(process))
+            time.sleep(0.02)
+    if process.returncode:
+        outcome.failures.append(f"exit code {process.returncode}")
+    return peak
+
+
+def _compared(test: str, command: str, shorter: Path, longer: Path, folder: Path) -> Outcome:
+    """Compare the most memory that a command holds with a text and with one ten times as long."""
+    outcome = Outcome(test, tried=1)
+    peaks = [_peak([command, "run", path], folder, outcome) for path in (shorter, longer)]
+    grown = peaks[1] - peaks[0]
+    outcome.measured = f"{peaks[0] / 1e6:.0f} MB with a tenth of the text, {grown / 1e6:+.1f} MB with all of it"
+    if grown > FLAT:
+        outcome.failures.append(f"memory grew by {grown / 1e6:.1f} MB with the text")
+    return outcome
+
+
 def run(*, quick: bool, minutes: float) -> Iterator[Outcome]:
     """Train and sample for so many minutes each, and evaluate 10^7 characters (10^6 if quick)."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "text.txt").write_text(TEXT * 10)
-        (folder / "long.txt").write_text(TEXT * ((10**6 if quick else 10**7) // len(TEXT) + 1))
+        length = 10**6 if quick else 10**7
+        for name, characters in (("shorter.txt", length // 10), ("longer.txt", length)):
+            (folder / name).write_text(TEXT * (characters // len(TEXT) + 1))
         for words in (["train", "text.txt", "--out", "short", "--max-steps", "40", *SMALL],
                       ["sample", "short", "--length", "9"], ["eval", "short", "text.txt"]):  # compile
             subprocess.run([sys.executable, "-m", "charrnn", *words], cwd=folder, env=environment(),
@@ -81,4 +107,5 @@ def run(*, quick: bool, minutes: float) -> Iterator[Outcome]:
         yield _watched("training, saved every 5 s: memory flat within 5 MB", train, folder, 60 * minutes + 120)
         yield _watched("sampling without end: memory flat within 5 MB", ["sample", "run", "--length", "2147483647"],
                        folder, 60 * minutes)
-        yield _watched("10^7 characters evaluated: memory flat within 5 MB", ["eval", "run", "long.txt"], folder, 3600)
+        yield _compared(f"{length:.0e} characters evaluated: memory flat within 5 MB", "eval", folder / "shorter.txt",
+                        folder / "longer.txt", folder)
