@@ -36,6 +36,12 @@ class _Page:
     def go(self, fragment: str) -> None:
         self.driver.get("about:blank")
         self.driver.get(f"{self._path.as_uri()}#{fragment}")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what follows a change in later frames has happened: an element found then stays in the page."""
+        self.driver.execute_async_script(
+            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))")
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -47,7 +53,9 @@ class _Page:
         self.driver.find_element("css selector", selector).send_keys(*keys)
 
     def hover(self, position: int) -> None:
-        character = self.run("change({at: 0}); scrollTo(arguments[0]); return [...document.querySelectorAll('.line s')]"
+        self.run("change({at: 0}); scrollTo(arguments[0])", position)
+        self.settle()
+        character = self.run("return [...document.querySelectorAll('.line s')]"
                              ".find(element => element.position === arguments[0])", position)
         webdriver.ActionChains(self.driver, duration=0).move_to_element(character).perform()
 

@@ -9,6 +9,7 @@ const TAB_STOP = 4, GUTTER = 7.5; // columns
 let rows = [0]; // where each row begins; a last element says where the text ends
 let lineOf = []; // number of the line of the text that begins in a row, or 0
 let columns = 80;
+let laidOut = 0; // width of the pane, in pixels, that the rows were broken for
 const shownRows = new Map();
 
 /** Break the text into rows: at newlines, and where it is too wide at a space if there is one near. */
@@ -18,6 +19,7 @@ function layOut() {
   probe.textContent = "0".repeat(100);
   columns = Math.max(20, Math.floor(textPane.clientWidth / (probe.getBoundingClientRect().width / 100) - GUTTER));
   probe.remove();
+  laidOut = textPane.clientWidth;
   rows = [0];
   lineOf = [1];
   let column = 0, space = -1, line = 1;
@@ -183,7 +185,13 @@ textPane.addEventListener("scroll", () => requestAnimationFrame(() => {
   drawRows();
   drawWindow();
 }));
-new ResizeObserver(() => requestAnimationFrame(() => textPane.clientWidth && layOut())).observe(textPane);
+// The observer also calls when it starts, and for a height alone: the rows need not be broken anew for either.
+new ResizeObserver(() => requestAnimationFrame(() => {
+  if (!textPane.clientWidth) return;
+  if (textPane.clientWidth !== laidOut) return layOut();
+  drawRows();
+  drawOverview();
+})).observe(textPane);
 
 // The pointer: over a character, its details; a click pins them, a drag selects.
 let anchor = null;
