@@ -49,18 +49,49 @@ def test_what_happens_scrolls_by() -> None:
                      "  │ Is [bold]the\\x1b[2J day\n"
                      "warning: the disk\\x1b is full\n"
                      "\n"
+                     "train 1.6235 ▁\n"
+                     "val   1.7123 █\n"
                      "all epochs done: 3,140 steps in 4:05, 410k characters/s\n"
                      "best val loss: 1.5123 nats per character (tail split)\n"
                      "saved in: checkpoints/my fox\n"
                      "to sample: charrnn sample 'checkpoints/my fox'\n")
 
 
-def test_the_bar_tells_where_the_run_stands() -> None:
-    screen = _Screen()
-    screen.show(plan(), step(), evaluated())
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_bar_and_the_losses_tell_where_the_run_stands(width: int) -> None:
+    screen = _Screen(width)
+    screen.show(plan(), step(1), step(), evaluated())
     bar, facts = screen.drawn().splitlines()
-    assert bar.rstrip().endswith(" 25%  3:00 left") and bar.startswith("━━━━━━━")
-    assert facts.rstrip() == "step 785 of 3,140 · loss 1.6235 · val 1.7123 · 412k characters/s · epoch 2.50"
+    assert bar.startswith("━━━") and bar.rstrip().endswith(" 25%  3:00 left  train 1.6235 ▁▁")
+    left, val, right = facts.partition("  val   1.7123  █")
+    assert left.rstrip() == "step 785 of 3,140 · 412k characters/s" + (" · epoch 2.50" if width == 120 else "")
+    assert val and not right.strip() and facts.index("val") == bar.index("train")
+
+
+def test_on_a_narrow_terminal_the_losses_stand_below_the_bar() -> None:
+    screen = _Screen(40)
+    screen.show(plan(), step(1), step(), evaluated())
+    bar, train, val, facts = screen.drawn().splitlines()
+    assert bar.startswith("━━━") and bar.rstrip().endswith(" 25%  3:00 left")
+    assert (train.rstrip(), val.rstrip()) == ("train 1.6235 ▁▁", "val   1.7123  █")
+    assert facts.rstrip() == "step 785 of 3,140 · 412k characters/s"
+
+
+def test_before_the_first_evaluation_there_is_one_row() -> None:
+    screen = _Screen(80)
+    screen.show(plan(), step())
+    assert [line.rstrip() for line in screen.drawn().splitlines()][1] == \
+        "step 785 of 3,140 · 412k characters/s · epoch 2.50"
+
+
+def test_a_terminal_without_such_characters_gets_the_numbers() -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    screen = _Screen(80)
+    screen.console = Console(file=file, force_terminal=True, color_system=None, width=80, highlight=False)
+    for event in (step(1), step(), evaluated()):
+        screen.display.show(event)
+    shown = screen.drawn()
+    assert "train 1.6235" in shown and "val   1.7123" in shown and "▁" not in shown
 
 
 def test_stopping_is_drawn_beneath_the_bar() -> None:
@@ -112,7 +143,7 @@ def test_abandoning_shows_the_cursor(early: bool, words: bytes, monkeypatch: pyt
         assert shown.startswith(b"\x1b[?25h\n") and words in shown and shown.count(b"\n") == 2
 
 
-@pytest.mark.parametrize(("width", "rows"), [(80, 0), (60, 2), (40, 2), (30, 4)])
+@pytest.mark.parametrize(("width", "rows"), [(80, 0), (60, 1), (40, 2), (30, 3)])
 def test_a_terminal_that_gets_narrower_has_what_it_wrapped_erased(width: int, rows: int) -> None:
     screen = _Screen(80)
     live = screen.display._live
@@ -121,7 +152,7 @@ def test_a_terminal_that_gets_narrower_has_what_it_wrapped_erased(width: int, ro
         screen.display.show(plan())
         screen.display.show(step())
         live.refresh()
-        assert live.widths[0] == 80 and 60 < live.widths[1] < 80
+        assert live.widths[0] == 80 and 40 < live.widths[1] < 60
         before = len(screen.console.file.getvalue())
         screen.console.width = width
         live.refresh()

@@ -70,3 +70,8 @@ def test_sparkline() -> None:
 def test_a_long_sparkline_keeps_its_ends() -> None:
     line = text.sparkline([*range(1000)], width=10)
     assert (len(line), line[0], line[-1]) == (10, "▁", "█")
+
+
+def test_a_sparkline_with_bounds_and_gaps() -> None:
+    assert text.sparkline([None, 9, 2, 1, None, 0], bounds=(1, 2)) == " ██▁ ▁"
+    assert text.sparkline([None, None]) == "  "

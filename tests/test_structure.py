@@ -19,7 +19,7 @@ PACKAGE = Path(charrnn.__file__).parent
 
 #: From the bottom up: a module imports only from layers below its own, or from its own package.
 LAYERS = (
-    ("errors", "events", "presets"),
+    ("errors", "events", "presets", "thinning"),
     ("kernels",),
     ("cells",),
     ("config",),

@@ -15,6 +15,7 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from charrnn.console.curves import WIDEST, LossCurves
 from charrnn.console.plan import plan_rows
 from charrnn.console.reports import (
     ABANDONED,
@@ -35,6 +36,10 @@ from charrnn.events import CompileEvent, DoneEvent, EvalEvent, Event, PlanEvent,
 from charrnn.storage import printable
 
 _REDRAWS = 8  # a second
+_SIDE_BY_SIDE = 70  # columns from which on the losses stand beside the bar
+_FACTS = 40  # columns for where the run stands
+_GAP = 2
+_NUMBERS = _GAP + len("train 1.2345 ")  # columns of a loss beside its bars
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
@@ -62,7 +67,7 @@ class Display(Report):
                           redirect_stdout=False, redirect_stderr=False)
         self._compiling_since: float | None = None
         self._step: StepEvent | None = None
-        self._eval: EvalEvent | None = None
+        self._curves = LossCurves()
         self._stopping = False
 
     def __enter__(self) -> Display:
@@ -86,8 +91,9 @@ class Display(Report):
                     self._print(Text(compiling(event.seconds), "dim"))
             case StepEvent():
                 self._step = event
+                self._curves.add(event)
             case EvalEvent():
-                self._eval = event
+                self._curves.add(event)
                 self._print(self._eval_line(event))
             case SampleEvent():
                 self._print_sample(event.text)
@@ -96,6 +102,8 @@ class Display(Report):
             case DoneEvent():
                 self._live.stop()
                 self._console.print()
+                for row in self._curves.rows(self._bars(self._console.options)) if self._curves else ():
+                    self._print(row)
                 for line in ending(event, self.plan, self.run):
                     name, _, rest = line.partition(": ")
                     self._print(Text.assemble((f"{name}: ", "cyan"), rest), wrap=True)
@@ -109,30 +117,57 @@ class Display(Report):
         os.write(sys.stderr.fileno(), b"%b%b\n" % (_SHOW_CURSOR, ABANDONED[early].encode()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths: list[int] = []
         lines: list[Text] = []
         if self._compiling_since is not None:
             seconds = time.monotonic() - self._compiling_since
             lines = [Text(f"{compiling(None)} … {seconds:.0f} s", no_wrap=True, overflow="ellipsis")]
         elif self._step:
-            bar = Table.grid(padding=(0, 1), expand=True)
-            bar.add_column(ratio=1)
-            bar.add_column(no_wrap=True)
-            progress = self._step.progress
-            bar.add_row(ProgressBar(total=1, completed=progress, complete_style="cyan", finished_style="cyan"),
-                        f"{progress:4.0%}  {time_left(self._step)} left")
-            yield bar
-            lines = [Text(" · ".join(self._standing(self._step)), no_wrap=True, overflow="ellipsis")]
+            bars = self._bars(options)
+            losses = self._curves.rows(bars)
+            beside = losses if options.max_width >= _SIDE_BY_SIDE else []
+            width = _NUMBERS + bars if beside else 0
+            yield self._progress_row(self._step, beside[:1], width)
+            widths = [options.max_width]
+            room = options.max_width - (width if beside[1:] else 0)
+            standing = Text(self._standing(self._step, room), no_wrap=True, overflow="ellipsis")
+            if beside[1:]:
+                standing.truncate(room, overflow="ellipsis", pad=True)
+                standing.append(" " * _GAP).append_text(beside[1])
+            lines = [standing] if beside else [*losses, standing]
         if self._stopping:
             lines += Text(STOPPING, style="yellow").wrap(console, options.max_width)
         yield from lines
-        bars = [options.max_width] if self._compiling_since is None and self._step else []
-        self._live.widths = (*bars, *(min(line.cell_len, options.max_width) for line in lines))
+        self._live.widths = (*widths, *(min(line.cell_len, options.max_width) for line in lines))
 
-    def _standing(self, step: StepEvent) -> list[str]:
-        """Return where the run stands, what matters most first, since a narrow terminal shows only the beginning."""
-        val = [f"val {self._eval.val_loss:.4f}"] if self._eval else []
-        return [step_count(step, self.plan), f"loss {step.loss:.4f}", *val,
-                f"{rate(step.chars_per_second)} characters/s", f"epoch {step.epoch:.2f}"]
+    def _bars(self, options: ConsoleOptions) -> int:
+        """Return how many bars a loss is shown with: those that fit beside the other facts, or into a line."""
+        if options.ascii_only:
+            return 0
+        side_by_side = options.max_width >= _SIDE_BY_SIDE
+        room = min(options.max_width - _NUMBERS - (_FACTS if side_by_side else 0), WIDEST)
+        return room if room > 1 else 0
+
+    def _progress_row(self, step: StepEvent, losses: list[Text], width: int) -> Table:
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(ratio=1)
+        row.add_column(no_wrap=True)
+        bar = ProgressBar(total=1, completed=step.progress, complete_style="cyan", finished_style="cyan")
+        done = Text(f"{step.progress:4.0%}  {time_left(step)} left")
+        for text in losses:
+            text.pad_right(width - _GAP - text.cell_len)
+            done.append(" " * _GAP).append_text(text)
+        row.add_row(bar, done)
+        return row
+
+    def _standing(self, step: StepEvent, room: int) -> str:
+        """Return where the run stands, as much of it as there is room for."""
+        standing = step_count(step, self.plan)
+        for fact in (f"{rate(step.chars_per_second)} characters/s", f"epoch {step.epoch:.2f}"):
+            if len(standing) + len(f" · {fact}") > room:
+                break
+            standing += f" · {fact}"
+        return standing
 
     def _eval_line(self, event: EvalEvent) -> Text:
         loss = f" · loss {self._step.loss:.4f}" if self._step else ""

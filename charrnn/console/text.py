@@ -60,12 +60,20 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """Return a row of bars for some numbers, the highest a full one; of more than `width`, evenly chosen ones."""
+def sparkline(values: Sequence[float | None], width: int = 40, bounds: tuple[float, float] | None = None) -> str:
+    """Return a row of bars for some numbers, and a blank for None; of more than `width`, evenly chosen ones.
+
+    Parameters
+    ----------
+    bounds : what the lowest and the highest bar stand for, also for whatever lies beyond; the lowest and the highest
+        number, if not given.
+    """
     if len(values) > width:
         values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
-    if not values:
-        return ""
-    low, high = min(values), max(values)
+    known = [value for value in values if value is not None]
+    if not known:
+        return " " * len(values)
+    low, high = bounds or (min(known), max(known))
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0
-    return "".join(_BARS[round((value - low) * scale)] for value in values)
+    return "".join(" " if value is None else _BARS[round((min(max(value, low), high) - low) * scale)]
+                   for value in values)
