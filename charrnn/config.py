@@ -151,6 +151,8 @@ class TrainConfig(_Checked):
     clip_value : limit on each element of the gradient of the loss summed over a window's steps, as min-char-rnn and
         char-rnn have it; on the mean loss that is `clip_value / seq_len`.
     weight_decay : decoupled in AdamW, added to the gradient in the other optimizers; never applied to biases.
+    average : share of the steps so far over which the weights are averaged that are evaluated, saved as the best and
+        sampled from (`charrnn.averaging`); 0: the newest weights alone.
     epochs, max_steps, max_time : when to stop, whichever comes first; max_time in seconds.
     val_fraction, test_fraction, split : how much of the text is held out, and from where.
     eval_every, sample_every : steps between evaluations and samples (None: about 20 in a run).
@@ -173,6 +175,7 @@ class TrainConfig(_Checked):
     clip_norm: float = 1.0
     clip_value: float = 0.0
     weight_decay: float = 0.01
+    average: float = 0.0
     epochs: float | None = None
     max_steps: int | None = None
     max_time: float | None = None
@@ -201,6 +204,7 @@ class TrainConfig(_Checked):
         self._real("clip_norm", 0)
         self._real("clip_value", 0)
         self._real("weight_decay", 0)
+        self._real("average", 0, 1)
         for name in ("epochs", "max_time"):
             if getattr(self, name) is not None:
                 self._real(name, 0, open_low=True)

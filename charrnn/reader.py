@@ -12,25 +12,26 @@ from charrnn.streams import window
 
 
 class Reader:
-    """A second network, which follows the parameters of the one in training.
+    """A second network, which follows the parameters of the one in training, or their average.
 
     It computes in float32, whatever precision training takes: so does whoever loads what the run saves.
 
     Parameters
     ----------
     trained : the network in training.
+    flat : (size,) the parameters to follow: those in training, or their average.
     held_out : (B, n) the text to evaluate on, as streams; B or n may be 0.
     """
 
-    def __init__(self, trained: Network, held_out: np.ndarray) -> None:
-        self._trained, self._held_out = trained, held_out
+    def __init__(self, trained: Network, flat: np.ndarray, held_out: np.ndarray) -> None:
+        self._flat, self._held_out = flat, held_out
         rows = max(1, len(held_out))
         self._network = Network(trained.config, trained.named_parameters(), batch_size=rows,
                                 seq_len=CHUNK if rows == 1 else trained.seq_len, threads=trained.team.size)
         self._network.losses(*window(held_out, 0, 1))  # compiles, so that what follows can be timed
 
     def _follow(self) -> Network:
-        self._network.flat[...] = self._trained.flat
+        self._network.flat[...] = self._flat
         self._network.pack()
         return self._network
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.averaging import Average
 from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, thinned
 from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
 from charrnn.corpus import Corpus
@@ -272,12 +273,13 @@ class Trainer:
         parameters = start.weights if start else initial_parameters(self.model, self.config.seed)
         self._network = Network(self.model, parameters, batch_size=split.batch_size, seq_len=split.seq_len,
                                 threads=self._threads, precision=self._precision, training=True)
-        self._reader = functools.cache(lambda: Reader(self._network, split.val))  # made when it is first asked for
         self._optimizer = Optimizer(self.config, self._network.flat, self._network.layout.decayed)
+        self._average = average = Average(self.config.average, self._network.flat)
+        self._reader = functools.cache(lambda: Reader(self._network, average.flat, split.val))  # when first asked for
         self._saved = -1
         if self._resume and start:
             self._saved = self._progress.step
-            restore(start, self._network, self._optimizer)
+            restore(start, self._network, self._optimizer, average)
 
     def _step(self, lr: float) -> float:
         """Make one update and return the norm of its gradient."""
@@ -294,6 +296,7 @@ class Trainer:
                                 f"(saved checkpoints in {self.run_folder.path} are intact)")
         network.pack()
         progress.read(ids.size, loss, self._split.windows)
+        self._average.update(progress.step, network.team)
         return norm
 
     def _over(self) -> str:
@@ -375,13 +378,13 @@ class Trainer:
         """Write a checkpoint; a failure is a warning, and the next occasion tries again."""
         path = self.run_folder.best if kind == "best" else self.run_folder.last
         progress = asdict(self._progress) | {"seconds": self._elapsed()}
-        state = state_arrays(self._network, self._optimizer) if kind == "last" else {}
+        state = state_arrays(self._network, self._optimizer, self._average) if kind == "last" else {}
         corpus = self.corpus.to_json() | {"most_frequent": self.corpus.start_id}
         try:
             save_checkpoint(path, Checkpoint(
                 model=self.model, vocabulary=self.corpus.vocabulary, text=self.corpus.text_config, train=self.config,
-                progress=progress, history=self._history, corpus=corpus, weights=self._network.named_parameters(),
-                training_state=state))
+                progress=progress, history=self._history, corpus=corpus,
+                weights=self._network.layout.to_named(self._average.flat), training_state=state))
         except CheckpointError as error:
             yield WarningEvent(message=f"{error}; training goes on, and the next save tries again")
             return

@@ -1,6 +1,7 @@
 """What decides the course of a run besides its settings: where it stands, the moments, and the states of the streams.
 
 A checkpoint of kind "last" holds just these and the parameters, so a resumed run is the uninterrupted one bit for bit.
+Where weights are averaged, the average is the checkpoint's model, and the parameters in training are part of the state.
 Randomness is a hash of the seed and the step, and needs no state.
 """
 
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.averaging import Average
 from charrnn.checkpoint import TRAINING_STATE, Checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.network import Network
 from charrnn.optimizers import Optimizer
 
 _MOMENTS = ("first", "second")
+_TRAINED = "trained"
 
 
 @dataclass
@@ -43,26 +46,35 @@ class Progress:
             self.window, self.epoch = 0, self.epoch + 1
 
 
-def state_arrays(network: Network, optimizer: Optimizer) -> dict[str, np.ndarray]:
-    """Return the moments and the streams' states under the names that a checkpoint has for them."""
-    arrays = {f"{TRAINING_STATE}{moment}.{name}": array for moment in _MOMENTS
-              for name, array in network.layout.to_named(getattr(optimizer, moment)).items()}
+def state_arrays(network: Network, optimizer: Optimizer, average: Average) -> dict[str, np.ndarray]:
+    """Return what a checkpoint needs besides its model, under the names that it has for it."""
+    flats = {moment: getattr(optimizer, moment) for moment in _MOMENTS}
+    if average.share:
+        flats[_TRAINED] = network.flat
+    arrays = {f"{TRAINING_STATE}{kind}.{name}": array for kind, flat in flats.items()
+              for name, array in network.layout.to_named(flat).items()}
     arrays[f"{TRAINING_STATE}states"] = network.states[..., :network.config.hidden_size].copy()
     return arrays
 
 
-def restore(start: Checkpoint, network: Network, optimizer: Optimizer) -> None:
-    """Put the moments and the streams' states of a checkpoint back in their places.
+def restore(start: Checkpoint, network: Network, optimizer: Optimizer, average: Average) -> None:
+    """Put what a checkpoint holds back in its places; `network` and `average` hold its model already.
 
     Raises
     ------
     CheckpointError : it lacks them.
     """
     arrays = start.training_state
+
+    def flat(kind: str) -> np.ndarray:
+        return network.layout.from_named({name: arrays[f"{TRAINING_STATE}{kind}.{name}"] for name in start.weights})
+
     try:
         for moment in _MOMENTS:
-            named = {name: arrays[f"{TRAINING_STATE}{moment}.{name}"] for name in start.weights}
-            getattr(optimizer, moment)[...] = network.layout.from_named(named)
+            getattr(optimizer, moment)[...] = flat(moment)
+        if average.share:
+            network.flat[...] = flat(_TRAINED)
+            network.pack()
         network.states[..., :network.config.hidden_size] = arrays[f"{TRAINING_STATE}states"]
     except (KeyError, ValueError):
         raise CheckpointError("the checkpoint lacks what training needs to go on: start a new run from its weights "

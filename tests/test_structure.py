@@ -30,7 +30,7 @@ LAYERS = (
     ("corpora",),
     ("sources",),
     ("decoding",),
-    ("corpus", "optimizers", "generator", "evaluation", "activations", "checkpoint", "novelty"),
+    ("corpus", "optimizers", "averaging", "generator", "evaluation", "activations", "checkpoint", "novelty"),
     ("exchange",),
     ("run_folder", "held_out", "surprise", "reader", "training_state", "beam", "priming"),
     ("sampling", "training"),

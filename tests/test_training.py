@@ -298,15 +298,16 @@ def run_in_two(folder: Path, stop_at: int, text: str, **settings: Any) -> list[E
     return events + list(trainer(folder, text, resume=True, **settings).run())
 
 
-@pytest.mark.parametrize("cell, optimizer, split, dropout", [
-    ("lstm", "adamw", "tail", 0.3), ("gru", "adam", "stream", 0.3), ("rnn", "rmsprop", "tail", 0.3),
-    ("lstm", "adagrad", "tail", 0.0), ("gru", "sgd", "tail", 0.0), ("rnn", "adamw", "stream", 0.0),
+@pytest.mark.parametrize("cell, optimizer, split, dropout, average", [
+    ("lstm", "adamw", "tail", 0.3, 0.2), ("gru", "adam", "stream", 0.3, 0.0), ("rnn", "rmsprop", "tail", 0.3, 1.0),
+    ("lstm", "adagrad", "tail", 0.0, 0.0), ("gru", "sgd", "tail", 0.0, 0.3), ("rnn", "adamw", "stream", 0.0, 0.0),
 ])
 @pytest.mark.parametrize("stop_at", [6, 14])
-def test_resumed_equals_uninterrupted(cell: str, optimizer: str, split: str, dropout: float, stop_at: int,
-                                      tmp_path: Path, every_step: None) -> None:
-    settings = {"cell": cell, "optimizer": optimizer, "split": split, "dropout": dropout, "num_layers": 2,
-                "embedding_size": 5 if cell == "gru" else 0, "max_steps": 24, "eval_every": 5, "lr": 0.01}
+def test_resumed_equals_uninterrupted(cell: str, optimizer: str, split: str, dropout: float, average: float,
+                                      stop_at: int, tmp_path: Path, every_step: None) -> None:
+    settings = {"cell": cell, "optimizer": optimizer, "split": split, "dropout": dropout, "average": average,
+                "num_layers": 2, "embedding_size": 5 if cell == "gru" else 0, "max_steps": 24, "eval_every": 5,
+                "lr": 0.01}
     text = TEXT[:500]  # an epoch has 11 or 12 steps, so both stops fall within one
     events = train(tmp_path / "whole", text, **settings)
     parts = run_in_two(tmp_path / "parts", stop_at, text, **settings)
@@ -334,7 +335,7 @@ def test_threads_and_time_of_reports_change_nothing(tmp_path: Path, monkeypatch:
     states = []
     for threads, seconds in ((1, 0.0), (2, 9.0), (3, 0.0)):
         monkeypatch.setattr(charrnn.training, "REPORT_SECONDS", seconds)
-        train(tmp_path / str(threads), threads=threads, max_steps=12, dropout=0.2, num_layers=2)
+        train(tmp_path / str(threads), threads=threads, max_steps=12, dropout=0.2, num_layers=2, average=0.3)
         states.append(state_of(tmp_path / str(threads)))
     for state in states[1:]:
         for name in set(state) - {"progress"}:

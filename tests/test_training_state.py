@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn.averaging import Average
 from charrnn.checkpoint import load_checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.network import Network
@@ -17,7 +18,7 @@ from tests.runs import train
 
 def trained(folder: Path) -> Path:
     """Return the folder of a run that stopped in the middle of a pass."""
-    train(folder / "run", max_steps=7)
+    train(folder / "run", max_steps=7, average=0.3)
     return folder / "run"
 
 
@@ -36,10 +37,13 @@ def test_what_is_restored_is_what_was_saved(tmp_path: Path) -> None:
     network = Network(checkpoint.model, checkpoint.weights, batch_size=checkpoint.train.batch_size,
                       seq_len=checkpoint.train.seq_len, training=True)
     optimizer = Optimizer(checkpoint.train, network.flat, network.layout.decayed)
-    restore(checkpoint, network, optimizer)
+    average = Average(0.3, network.flat)
+    restore(checkpoint, network, optimizer, average)
+    assert not np.array_equal(average.flat, network.flat)
+    np.testing.assert_array_equal(average.flat, network.layout.from_named(checkpoint.weights))
     assert optimizer.step_count == checkpoint.progress["step"] > 0
     assert np.abs(network.states).max() > 0 and np.abs(optimizer.second).max() > 0
-    found = state_arrays(network, optimizer)
+    found = state_arrays(network, optimizer, average)
     assert found.keys() == checkpoint.training_state.keys()
     for name, array in found.items():
         np.testing.assert_array_equal(array, checkpoint.training_state[name])
@@ -49,4 +53,5 @@ def test_a_checkpoint_of_weights_alone_is_refused(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(trained(tmp_path) / "best.safetensors", training_state=True)
     network = Network(checkpoint.model, checkpoint.weights, batch_size=checkpoint.train.batch_size, seq_len=2)
     with pytest.raises(CheckpointError, match="--init-from"):
-        restore(checkpoint, network, Optimizer(checkpoint.train, network.flat, network.layout.decayed))
+        restore(checkpoint, network, Optimizer(checkpoint.train, network.flat, network.layout.decayed),
+                Average(0.0, network.flat))

@@ -39,6 +39,8 @@ OPTIMIZATION = {
     "clip_norm": Setting("Limit on the norm of the gradient; 0: none."),
     "clip_value": Setting("Limit on each element of the gradient of a window's summed loss; 0: none."),
     "weight_decay": Setting("Pull of the weights towards 0; biases are left alone."),
+    "average": Setting("Evaluate, save and sample the weights' average over about this share of the steps so far; "
+                       "0: the newest weights."),
     "seed": Setting("Decides all that is random."),
 }
 LENGTH = {

@@ -89,3 +89,11 @@ def adam(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
 def adamw(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
     _adam(p, g, first, second, lr, 1.0 - lr * decay, 0.0, clip, limit, beta1, beta2, eps, step)
+
+
+@jit
+def move_towards(average, p, weight):
+    """Move each element of `average` by the share `weight` of the way to that of `p`."""
+    weight = p.dtype.type(weight)
+    for i in range(p.size):
+        average[i] += weight * (p[i] - average[i])
