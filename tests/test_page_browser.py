@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from charrnn.inspection.findings import Inspection
-from charrnn.page.cells import cell_page, write_page
+from charrnn.page.cells import cell_page
+from charrnn.page.document import write_page
 
 from .inspections import TEXT, finding, inspection
 

@@ -18,7 +18,8 @@ from charrnn.activations import record
 from charrnn.errors import CheckpointError
 from charrnn.inspection.findings import Finding
 from charrnn.page import cells as page_module
-from charrnn.page.cells import cell_page, write_page
+from charrnn.page.cells import cell_page
+from charrnn.page.document import write_page
 
 from .inspections import TEXT, finding, inspection
 

@@ -208,7 +208,8 @@ def _write_files(given: dict[str, Any], inspection: Inspection, read: Text, mode
     from charrnn.console.stdio import say
     from charrnn.console.text import count, size
     from charrnn.inspection.export import export
-    from charrnn.page.cells import cell_page, write_page
+    from charrnn.page.cells import cell_page
+    from charrnn.page.document import write_page
 
     if given["html"] is not None:
         facts = f"{architecture(model.checkpoint.model.to_json())} · {count(len(read.ids))} characters of {read.name}"

@@ -8,14 +8,7 @@ every cell gets its values over an excerpt as long as still fits.
 from __future__ import annotations
 
 import base64
-import hashlib
-import html
-import json
-import os
 from dataclasses import asdict
-from importlib.resources import files
-from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -24,8 +17,8 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.inspection.excerpts import excerpt
 from charrnn.inspection.findings import Inspection
 from charrnn.inspection.labels import RULE
+from charrnn.page.document import document
 from charrnn.page.gates import record_gates
-from charrnn.storage import storage_error
 
 #: Bytes of arrays on a page; base64 makes four of three, and so the page stays below 10 MB.
 ROOM = 7_000_000
@@ -39,8 +32,8 @@ _WHOLE = 0.6
 #: What the largest whole number of a share, a loss in nats and a gate stands for: 1, 15.9 and 1.
 _SHARE_STEPS, _LOSS_STEPS, _GATE_STEPS = 255, 16, 15
 
-_ASSETS = files("charrnn.page") / "assets"
-_SCRIPTS = ("data.js", "colour.js", "text.js", "list.js", "details.js", "gates.js", "main.js")
+_STYLES = ("base.css", "cells.css")
+_SCRIPTS = ("base.js", "data.js", "colour.js", "text.js", "list.js", "details.js", "gates.js", "main.js")
 
 
 def cell_page(inspection: Inspection, checkpoint: Checkpoint, facts: str, *, threads: int | None = None) -> str:
@@ -52,17 +45,8 @@ def cell_page(inspection: Inspection, checkpoint: Checkpoint, facts: str, *, thr
     facts : the model and the text in a line.
     threads : CPU threads (None: all that the process may use).
     """
-    return _fill(f"Cells of {inspection.checkpoint}", _contents(inspection, checkpoint, facts, threads))
-
-
-def write_page(path: str | os.PathLike[str], page: str) -> int:
-    """Write a page to a file and return its size in bytes; raise `CheckpointError` where that fails."""
-    data = page.encode()
-    try:
-        Path(path).write_bytes(data)
-    except OSError as error:
-        raise storage_error(path, error) from None
-    return len(data)
+    return document("cells.html", f"Cells of {inspection.checkpoint}",
+                    _contents(inspection, checkpoint, facts, threads), styles=_STYLES, scripts=_SCRIPTS)
 
 
 def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, threads: int | None) -> dict[str, Any]:
@@ -147,19 +131,3 @@ def _nibbles(gates: np.ndarray) -> np.ndarray:
 def _base64(array: np.ndarray) -> str:
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return base64.b64encode(np.ascontiguousarray(little).tobytes()).decode("ascii")
-
-
-def _fill(title: str, contents: dict[str, Any]) -> str:
-    """Put style, script and data into the template; its policy lets the page run this script and load nothing."""
-    style = (_ASSETS / "cells.css").read_text("utf-8")
-    script = "\n".join((_ASSETS / name).read_text("utf-8") for name in _SCRIPTS)
-    policy = ("default-src 'none'; img-src data:; "
-              f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'")
-    # In a script element only "<" could end the data or begin a comment.
-    data = json.dumps(contents, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    template = Template((_ASSETS / "cells.html").read_text("utf-8"))
-    return template.substitute(title=html.escape(title), policy=policy, style=style, script=script, data=data)
-
-
-def _sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -9,12 +9,6 @@ const PALETTES = [
 ];
 const NEUTRAL = { light: [1, 0, 0], dark: [0.203, 0.01, 265] }; // --paper in both themes
 
-const darkScheme = matchMedia("(prefers-color-scheme: dark)");
-
-function theme() {
-  return document.documentElement.dataset.theme || (darkScheme.matches ? "dark" : "light");
-}
-
 function toLab([lightness, chroma, hue]) {
   const angle = (hue * Math.PI) / 180;
   return [lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)];

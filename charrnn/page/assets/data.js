@@ -1,8 +1,6 @@
 // What the page knows, unpacked from the JSON that charrnn wrote into it. Arrays are base64 of bytes, two bytes little-endian.
 "use strict";
 
-const page = JSON.parse(document.getElementById("data").textContent);
-
 function bytes(base64) {
   return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 }
@@ -65,32 +63,8 @@ function gateAt(cell, gate, position) {
   return (position & 1 ? pair >> 4 : pair & 15) / 15;
 }
 
-// How each character of the vocabulary is shown. What has no shape of its own, or would change that of its neighbours, is
-// spelt out; a combining mark is drawn with the character before it.
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/u;
-const CONTROL_NAMES = { 0x0a: "newline", 0x09: "tab", 0x20: "space", 0x0d: "carriage return", 0x00: "NUL", 0x1b: "escape" };
-
-const glyphs = page.code_points.map((code) => {
-  const hex = code.toString(16);
-  if (page.bytes && code >= 0x80) return sign(`\\x${hex}`, `byte 0x${hex}`);
-  const char = String.fromCodePoint(code);
-  const name = CONTROL_NAMES[code] || `U+${hex.toUpperCase().padStart(4, "0")}`;
-  if (code === 0x0a) return sign("↵", name);
-  if (code === 0x09) return sign("→", name);
-  if (code < 0x20) return sign(String.fromCodePoint(0x2400 + code), name);
-  if (code === 0x7f) return sign("␡", name);
-  if (code === 0x20) return { shown: " ", label: "␣", name, columns: 1, sign: false, mark: false };
-  if (/\p{C}|\p{Zl}|\p{Zp}|\p{Zs}|\p{Variation_Selector}|\p{Default_Ignorable_Code_Point}/u.test(char)) {
-    return sign(code > 0xffff ? `\\U${hex}` : `\\u${hex.padStart(4, "0")}`, name);
-  }
-  const mark = /\p{M}/u.test(char);
-  return { shown: char, label: mark ? `◌${char}` : char, name, columns: mark ? 0 : WIDE.test(char) ? 2 : 1, sign: false, mark };
-});
-
-function sign(shown, name) {
-  return { shown, label: shown, name, columns: shown.length, sign: true, mark: false };
-}
-
+// The characters of the vocabulary.
+const glyphs = page.code_points.map((code) => glyphOf(code, page.bytes));
 const NEWLINE = page.code_points.indexOf(0x0a), TAB = page.code_points.indexOf(0x09);
 
 function glyph(position) {

@@ -100,12 +100,6 @@ function trace(position) {
   return svg;
 }
 
-function drawing(tag, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
-
 /**
  * How well each cell tells a stretch from the rest of the text that its values are kept for, as AUC: 1 when it is higher
  * at every character of the stretch than anywhere else, 0 when it is lower. All cells where the excerpt holds the stretch,

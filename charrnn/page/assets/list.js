@@ -15,14 +15,6 @@ const ORDERS = {
   cell: (a, b) => a.cell - b.cell || b.gain - a.gain,
 };
 
-/** Make an element with a class and a text. */
-function make(tag, className = "", text = "") {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.textContent = text;
-  return element;
-}
-
 for (const feature of new Set(page.findings.map((finding) => finding.feature).sort())) {
   controls.feature.append(new Option(feature.replaceAll("_", " "), feature));
 }
