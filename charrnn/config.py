@@ -27,6 +27,10 @@ DEFAULT_LR = {"adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd
 #: How many passes over the training text a run makes when neither epochs, steps nor time are given.
 DEFAULT_EPOCHS = 10.0
 
+#: What a run chooses for its text and time where it is left out (`charrnn.sizing`). The defaults below are for
+#: configurations that are made by hand.
+CHOSEN = frozenset({"hidden_size", "num_layers", "embedding_size", "dropout", "batch_size", "seq_len", "lr"})
+
 #: Seconds between saves when `--save-every` does not say.
 DEFAULT_SAVE_SECONDS = 600.0
 

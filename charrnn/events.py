@@ -38,6 +38,7 @@ class PlanEvent(Event):
     split: str
     estimated_seconds: float | None = None  # of the steps that are left; None when only the clock ends the run
     config: dict[str, Any]  # model, training and text settings, merged
+    reason: str = ""  # why settings that were left out were chosen as they are; "" where none were
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,8 +38,8 @@ from charrnn.network import (
     Network,
     choose_precision,
     memory_needed,
-    product_rate,
     step_operations,
+    training_rate,
     useful_threads,
 )
 from charrnn.optimizers import Optimizer, learning_rate
@@ -53,9 +53,8 @@ from charrnn.training_state import Progress, restore, state_arrays
 #: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
 EVALUATIONS, EVALUATION_SHARE = 20, 0.1
 
-#: What a plan's estimate of time rests on: the share of a large product's speed that training reaches, and the seconds
-#: that a step takes however small it is.
-PRODUCT_SHARE, STEP_SECONDS = 0.6, 1e-4
+#: The seconds that a step takes however small it is, in a plan's estimate of time.
+STEP_SECONDS = 1e-4
 
 #: More steps than any run makes, and less than what overflows.
 MOST_STEPS = 2**62
@@ -91,6 +90,7 @@ class Trainer:
     run : where checkpoints and metrics go; already created, or holding the run to resume.
     init_from : a checkpoint whose weights the run starts from.
     resume : go on with the run in `run`.
+    reason : why the settings are what they are, for the plan.
 
     Raises
     ------
@@ -101,7 +101,7 @@ class Trainer:
     """
 
     def __init__(self, corpus: Corpus, model: ModelConfig, config: TrainConfig, run: RunFolder, *,
-                 init_from: Checkpoint | None = None, resume: bool = False) -> None:
+                 init_from: Checkpoint | None = None, resume: bool = False, reason: str = "") -> None:
         self._precision = choose_precision(config.precision)
         # What was chosen is stored, so that a run goes on with it wherever and by whatever version it is resumed.
         config = config.replace(lr=config.peak_lr, precision=self._precision)
@@ -125,7 +125,7 @@ class Trainer:
             characters=len(corpus), train_characters=self._split.train_characters, val_characters=self._split.val.size,
             test_characters=self._split.test.size, vocab_size=model.vocab_size, parameters=parameter_count(model),
             steps=self._step_limit, threads=self._threads, memory=memory, split=config.split,
-            estimated_seconds=self._estimated_seconds(),
+            estimated_seconds=self._estimated_seconds(), reason=reason,
             config=model.to_json() | config.to_json() | corpus.text_config.to_json())
         self._stop = self._save = False
 
@@ -188,12 +188,12 @@ class Trainer:
         return min(limits) if limits else (None, "max_time")
 
     def _estimated_seconds(self) -> float | None:
-        """Return about how long the steps that are left will take, from how fast this machine multiplies now."""
+        """Return about how long the steps that are left will take, from how fast this machine multiplies."""
         if self._step_limit is None:
             return None
         steps = max(0, self._step_limit - self._progress.step)
         operations = step_operations(self.model, self._split.batch_size, self._split.seq_len)
-        return steps * (operations / (PRODUCT_SHARE * product_rate()) + STEP_SECONDS)
+        return steps * (operations / training_rate(self._precision, self._threads) + STEP_SECONDS)
 
     def _elapsed(self) -> float:
         """Return the seconds of the whole run so far, earlier sessions included."""

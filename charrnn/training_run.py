@@ -19,6 +19,7 @@ from charrnn.errors import ConfigError, UnknownCharacterError
 from charrnn.events import Event, PlanEvent
 from charrnn.presets import PRESETS
 from charrnn.run_folder import RunFolder, default_run_folder, find_checkpoint
+from charrnn.sizing import Choice, choose, task_of
 from charrnn.training import Trainer, changed_text
 
 _Config = TypeVar("_Config", ModelConfig, TrainConfig, TextConfig)
@@ -87,7 +88,7 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     ----------
     corpus : a file or folder, several of them, "-" for standard input, or the name of a built-in corpus; none: the
         default built-in one.
-    config : how to train; `settings` win over it.
+    config : how to train; `settings` win over it. All of it counts as given by hand, but what is None.
     text : the text itself, in place of `corpus`.
     glob : which files of a folder to read.
     out : the run folder (None: one under checkpoints/, named after the text).
@@ -96,7 +97,8 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     resume : go on with the run in `out`, exactly where it stopped; without `corpus` and `text`, on the text that the
         run read.
     overwrite : replace the run that is in `out`.
-    settings : fields of `TextConfig`, `ModelConfig` (but `vocab_size`) and `TrainConfig`.
+    settings : fields of `TextConfig`, `ModelConfig` (but `vocab_size`) and `TrainConfig`. Those of `CHOSEN` that are
+        left out are chosen for the text and the time (`charrnn.sizing`), unless there is a preset.
 
     Raises
     ------
@@ -108,6 +110,7 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     paths: Sequence[str | os.PathLike[str]] = [corpus] if isinstance(corpus, (str, os.PathLike)) else tuple(corpus)
     _refuse_contradictions(paths, text, out, preset, init_from, resume, overwrite)
     given = dict(PRESETS[preset] if preset else {}) | (config.to_json() if config else {}) | settings
+    given = {name: value for name, value in given.items() if value is not None or resume}
     _refuse_unknown(given)
     names = ["text"] if text is not None else [os.fspath(path) for path in paths]
     folder = RunFolder(default_run_folder(names) if out is None else out)
@@ -115,27 +118,39 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     earlier = read_description(folder.last_saved()) if resume else start
     if resume and earlier and not paths and text is None:
         paths, glob = recorded_text(earlier.corpus)
-    text_config, model_config, train_config = _configurations(given, earlier, resume)
+    text_config = _text_config(given, earlier, resume)
     try:
         read = read_corpus(paths, text_config, text=text, glob=glob, vocabulary=earlier.vocabulary if earlier else None)
     except UnknownCharacterError:
         if not resume:
             raise
         raise changed_text(folder) from None
-    trainer = Trainer(read, model_config.replace(vocab_size=len(read.vocabulary)), train_config, folder,
-                      init_from=start, resume=resume)
+    choice = Choice() if preset or resume else _choice(read, given, start)
+    model_config, train_config = _configurations(choice.settings | given, len(read.vocabulary), earlier, resume)
+    trainer = Trainer(read, model_config, train_config, folder, init_from=start, resume=resume, reason=choice.reason)
     return TrainingRun(read, trainer, resume=resume, overwrite=overwrite)
 
 
-def _configurations(given: Mapping[str, Any], earlier: Description | None,
-                    resume: bool) -> tuple[TextConfig, ModelConfig, TrainConfig]:
+def _choice(corpus: Corpus, given: dict[str, Any], start: Description | None) -> Choice:
+    """Return what the run takes for the settings that were left out; a model to start from has its shape already."""
+    settled = given | start.model.to_json() if start else given
+    return choose(task_of(len(corpus), len(corpus.vocabulary), settled), settled)
+
+
+_WHY = {True: "the run that is resumed", False: "the checkpoint of --init-from"}
+
+
+def _text_config(given: Mapping[str, Any], earlier: Description | None, resume: bool) -> TextConfig:
+    return _settled(earlier.text, given, _WHY[resume]) if earlier else _configured(TextConfig, given)
+
+
+def _configurations(given: Mapping[str, Any], vocab_size: int, earlier: Description | None,
+                    resume: bool) -> tuple[ModelConfig, TrainConfig]:
     """Return the settings of a run: those given, and those that the run or checkpoint it goes on from has settled."""
     if earlier is None:
-        return _configured(TextConfig, given), _configured(ModelConfig, given, vocab_size=1), \
-            _configured(TrainConfig, given)
-    why = "the run that is resumed" if resume else "the checkpoint of --init-from"
-    return (_settled(earlier.text, given, why), _settled(earlier.model, given, why),
-            _settled(earlier.train, given, why) if resume else _configured(TrainConfig, given))
+        return _configured(ModelConfig, given, vocab_size=vocab_size), _configured(TrainConfig, given)
+    return (_settled(earlier.model, given, _WHY[resume]),
+            _settled(earlier.train, given, _WHY[resume]) if resume else _configured(TrainConfig, given))
 
 
 def _configured(configuration: type[_Config], given: Mapping[str, Any], **more: Any) -> _Config:

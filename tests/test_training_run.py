@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import charrnn
-from charrnn.config import ModelConfig, TextConfig, TrainConfig
+from charrnn.config import CHOSEN, ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError
 from charrnn.events import DoneEvent, StepEvent
 from charrnn.presets import PRESETS
+from charrnn.sizing import choose, task_of
 from charrnn.training_run import TrainingRun, train
 
 from .runs import TEXT
@@ -71,19 +72,35 @@ def test_several_texts_and_settings_of_all_kinds(corpus: Path) -> None:
     assert run.corpus.notices == ("cats.txt: line ends CRLF are read as LF",)
 
 
-def test_without_anything_it_is_the_built_in_text_with_the_defaults() -> None:
+def test_without_anything_it_is_the_built_in_text_with_what_is_chosen_for_it() -> None:
     run = train()
     assert run.corpus.sources == ("python-docs (built-in)",)
     assert run.path == Path("checkpoints/builtin")
     defaults = ModelConfig(vocab_size=len(run.corpus.vocabulary)).to_json() | TrainConfig().to_json() | \
         TextConfig().to_json()
-    assert {name: run.plan.config[name] for name in defaults if name not in ("lr", "precision")} == \
-        {name: value for name, value in defaults.items() if name not in ("lr", "precision")}
+    choice = choose(task_of(len(run.corpus), len(run.corpus.vocabulary), {}), {})
+    wanted = defaults | choice.settings
+    assert {name: run.plan.config[name] for name in defaults if name != "precision"} == \
+        {name: value for name, value in wanted.items() if name != "precision"}
+    assert run.plan.reason == choice.reason != ""
+
+
+def test_what_was_chosen_is_stored_and_resumed(corpus: Path) -> None:
+    run = train(corpus, out="run", max_steps=2, seq_len=8, threads=1, precision="f32")
+    list(run)
+    stored = charrnn.load("run").checkpoint
+    chosen = {name: run.plan.config[name] for name in CHOSEN}
+    assert (stored.model.to_json() | stored.train.to_json()).items() >= chosen.items()
+    resumed = train(corpus, out="run", resume=True, max_steps=100_000)  # for which another net would be chosen
+    assert {name: resumed.plan.config[name] for name in CHOSEN} == chosen and resumed.plan.reason == ""
+    further = train(corpus, init_from="run", max_steps=100_000).plan
+    assert further.config["hidden_size"] == chosen["hidden_size"] and further.reason != ""
 
 
 def test_a_preset_and_what_wins_over_it(corpus: Path) -> None:
     config = train(corpus, preset="min-char-rnn", seq_len=10).plan.config
     assert config.items() >= {**PRESETS["min-char-rnn"], "seq_len": 10}.items()
+    assert train(corpus, preset="min-char-rnn").plan.reason == ""
 
 
 def test_a_run_is_stopped_saved_and_resumed(corpus: Path) -> None:

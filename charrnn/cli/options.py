@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -230,6 +230,8 @@ def _option(name: str, setting: Setting, section: str, hint: Any, default: Any) 
         return option(section, spelling, name, multiple=True, default=default, metavar=setting.metavar, **attributes)
     attributes["envvar"] = environment_variable(name)
     choices = _CHOICES.get(name)
+    if name in config.CHOSEN:
+        default, setting = None, replace(setting, unset="chosen for text and time")
     attributes["type"] = setting.type or (click.Choice(choices) if choices else kinds[0])
     attributes["metavar"] = setting.metavar or (None if choices else _METAVARS[kinds[0]])
     return option(section, spelling, name, default=default, show_default=setting.unset or default is not None,

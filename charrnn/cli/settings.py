@@ -30,7 +30,7 @@ OPTIMIZATION = {
     "batch_size": Setting("Parallel streams that the text is cut into."),
     "seq_len": Setting("Characters that the gradient flows back through."),
     "optimizer": Setting("Update rule."),
-    "lr": Setting("Highest learning rate.", unset="by optimizer"),
+    "lr": Setting("Highest learning rate."),
     "beta1": Setting("Decay of the average gradient (adam, adamw); momentum of sgd."),
     "beta2": Setting("Decay of the average squared gradient (adam, adamw, rmsprop)."),
     "initial_accumulator": Setting("What Adagrad's sums of squares start from."),

@@ -34,6 +34,7 @@ def plan_rows(plan: PlanEvent, sources: tuple[str, ...], folder: str) -> Rows:
         ("length", f"{_length(plan)}; a step is {plural(config['batch_size'], 'stream')} × "
                    f"{plural(config['seq_len'], 'character')}"),
         ("optimizer", _optimizer(config)),
+        *([("why", plan.reason)] if plan.reason else []),
         ("machine", f"{plural(plan.threads, 'thread')}, precision {config['precision']}, "
                     f"about {size(plan.memory)} of memory"),
         ("saved in", printable(folder)),

@@ -1,0 +1,160 @@
+"""How large a net to train, and how: what a run takes for the settings that were left out.
+
+Three things decide: how much text there is, how many different characters it has, and how much can be computed in the
+time (or the number of passes) that was given. With N characters to train on, W weights that a character is multiplied
+with, and D characters read in the whole run (every pass counts):
+
+- **Size.** W · D, the effort, is what time and machine allow. The same effort reads much text with a small net or
+  little with a large one; `READ_PER_WEIGHT` is where the two balance. Hence W = sqrt(effort / READ_PER_WEIGHT): four
+  times the time makes a net twice as large, which reads twice as much.
+- **Regularisation.** A net learns a text by heart the more, the more weights there are for a character of it (W / N)
+  and the more often it reads it (D / N). Their product, effort / N², is what dropout follows, by its logarithm: on one
+  million characters none in half a minute, strong dropout in an hour; on many megabytes, none.
+- **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier.
+
+The figures behind the constants are in docs/quality.md, with the commands that print them. Nothing here needs to be
+exact: the loss is flat around the best size, a speed that is measured wrong by a factor of two makes a net larger by
+1.4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
+from charrnn.network import choose_precision, step_operations, training_rate
+from charrnn.threads import thread_count
+
+#: Characters that a run reads for each weight of its net, at the balance of size and reading.
+READ_PER_WEIGHT = 6.0
+
+#: Share of a run's time that goes into training, not into evaluating, saving and sampling.
+TRAINING_SHARE = 0.9
+
+#: Units to choose from: multiples of the step, from the smallest to the largest; without a limit of time, up to the
+#: last. More than `WIDEST_ALONE` in one layer are better spent on two.
+UNIT_STEP, FEWEST, MOST, MOST_UNTIMED, WIDEST_ALONE = 64, 64, 1024, 512, 320
+
+#: Different characters above which each gets a learned vector, of this length; up to there it is one-hot.
+ONE_HOT_CHARACTERS, EMBEDDING_SIZE = 256, 128
+
+#: Dropout where effort / N² is `NO_DROPOUT` times e, and the most there is.
+NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.1, 0.5
+
+#: The learning rate of Adam for two layers of 256 units and steps of 2048 characters, and its factor for one layer.
+LR, LR_ALONE = 5e-3, 1.9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings for a run.
+
+    Attributes
+    ----------
+    settings : by the names of `ModelConfig` and `TrainConfig`; those that were given are not among them.
+    reason : why, in a line.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What there is to learn, and how long.
+
+    Attributes
+    ----------
+    characters : N, to train on.
+    vocab_size : V, different ones.
+    seconds, passes, steps : limits of the run, infinite where there is none.
+    rate : floating-point operations a second that training reaches on this machine.
+    """
+
+    characters: int
+    vocab_size: int
+    seconds: float = math.inf
+    passes: float = math.inf
+    steps: float = math.inf
+    rate: float = math.inf
+
+    def read(self, weights: float, step: int) -> float:
+        """Return D, the characters that a net with `weights` in products can read in steps of `step` characters."""
+        time = TRAINING_SHARE * self.seconds * self.rate / (6 * weights) if self.seconds < math.inf else math.inf
+        return min(time, self.passes * self.characters, self.steps * step)
+
+
+def task_of(characters: int, vocab_size: int, given: Mapping[str, Any]) -> Task:
+    """Return the task of a run on a text of so many characters, with the settings that were given."""
+    held_out = sum(given.get(name, getattr(TrainConfig, name)) for name in ("val_fraction", "test_fraction"))
+    seconds, passes, steps = (given.get(name) for name in ("max_time", "epochs", "max_steps"))
+    if seconds is None and passes is None and steps is None:
+        passes = DEFAULT_EPOCHS
+    rate = math.inf
+    if seconds is not None:
+        precision = choose_precision(given.get("precision", TrainConfig.precision))
+        rate = training_rate(precision, thread_count(given.get("threads")))
+    return Task(characters=max(1, round(characters * (1 - held_out))), vocab_size=vocab_size, rate=rate,
+                **{name: math.inf if value is None else value
+                   for name, value in (("seconds", seconds), ("passes", passes), ("steps", steps))})
+
+
+def choose(task: Task, given: Mapping[str, Any]) -> Choice:
+    """Return what a run takes for the settings that are not in `given`, or are None there."""
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = {"batch_size": TrainConfig.batch_size, "seq_len": TrainConfig.seq_len,
+                "embedding_size": EMBEDDING_SIZE if task.vocab_size > ONE_HOT_CHARACTERS else 0, **given}
+    step = settings["batch_size"] * settings["seq_len"]
+    _choose_size(settings, task, step)
+    weights = _weights(settings, task.vocab_size)
+    read = task.read(weights, step)
+    strain = weights * read / task.characters**2
+    dropout = min(max(DROPOUT_SLOPE * math.log(strain / NO_DROPOUT), 0.0), MOST_DROPOUT)
+    settings.setdefault("dropout", round(20 * dropout) / 20)
+    if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
+        alone = LR_ALONE if settings["num_layers"] == 1 else 1.0
+        rate = LR * alone * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / 2048))
+        settings.setdefault("lr", float(f"{min(rate, 1e-2):.1g}"))
+    chosen = {name: value for name, value in settings.items() if name not in given}
+    return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
+
+
+def _choose_size(settings: dict[str, Any], task: Task, step: int) -> None:
+    """Put layers and units where they are missing: so many weights that each sees `READ_PER_WEIGHT` characters."""
+    most = MOST if task.seconds < math.inf else MOST_UNTIMED
+    for layers in [settings["num_layers"]] if "num_layers" in settings else [1, 2]:
+        sizes = [settings["hidden_size"]] if "hidden_size" in settings else range(FEWEST, most + 1, UNIT_STEP)
+        fitting = [units for units in sizes
+                   if _fits(settings | {"num_layers": layers, "hidden_size": units}, task, step)]
+        units = max(fitting, default=min(sizes))
+        if units <= WIDEST_ALONE:
+            break
+    settings.setdefault("num_layers", layers)
+    settings.setdefault("hidden_size", units)
+
+
+def _fits(settings: dict[str, Any], task: Task, step: int) -> bool:
+    weights = _weights(settings, task.vocab_size)
+    # Half of what the output has: of thousands of characters, most are rare, and their rows are no great help.
+    needed = weights - 0.5 * settings["hidden_size"] * task.vocab_size
+    return task.read(weights, step) >= READ_PER_WEIGHT * needed
+
+
+def _weights(settings: dict[str, Any], vocab_size: int) -> float:
+    """Return W, the weights in products that every character meets."""
+    shape = {name: settings[name] for name in ("cell", "hidden_size", "num_layers") if name in settings}
+    return step_operations(ModelConfig(vocab_size=vocab_size, **shape), 1, 1) / 6
+
+
+def _reason(chosen: Mapping[str, Any], settings: Mapping[str, Any], task: Task, passes: float) -> str:
+    if not chosen:
+        return ""
+    limit = f"in {task.seconds:g} s at {task.rate / 1e9:.0f} Gflop/s " if task.seconds < math.inf else ""
+    size = f"{settings['num_layers']} × {settings['hidden_size']} units"
+    times = f"about {passes:.2g} times" if passes >= 1 else f"{100 * passes:.2g} % of it"
+    against = "dropout keeps them from learning it by heart" if settings["dropout"] else \
+        "not often enough to learn it by heart"
+    return f"{limit}{size} read {task.characters:,} characters {times}, {against}"

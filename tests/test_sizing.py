@@ -1,0 +1,117 @@
+"""What a run chooses for settings that were left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from charrnn import sizing
+from charrnn.config import CHOSEN, ModelConfig, TrainConfig
+from charrnn.network import step_operations
+from charrnn.sizing import READ_PER_WEIGHT, Task, choose, task_of
+
+#: Tiny Shakespeare, on two cores with bfloat16.
+SHAKESPEARE = Task(characters=1_003_855, vocab_size=65, rate=3e11)
+LARGE = dataclasses.replace(SHAKESPEARE, characters=6_000_000, seconds=240)
+CHINESE = dataclasses.replace(SHAKESPEARE, characters=290_000, vocab_size=3043, seconds=240)
+
+
+def weights(settings: dict[str, Any], vocab_size: int = 65) -> float:
+    shape = {name: settings[name] for name in ("hidden_size", "num_layers")}
+    return step_operations(ModelConfig(vocab_size=vocab_size, **shape), 1, 1) / 6
+
+
+def chosen(task: Task = SHAKESPEARE, given: dict[str, Any] | None = None, **limits: float) -> dict[str, Any]:
+    return choose(dataclasses.replace(task, **limits), given or {}).settings
+
+
+def test_everything_that_may_be_chosen_is() -> None:
+    settings = chosen(seconds=60)
+    assert set(settings) == CHOSEN
+    shape = {field.name for field in dataclasses.fields(ModelConfig)} & set(settings)
+    ModelConfig(vocab_size=65, **{name: settings[name] for name in shape})
+    TrainConfig(**{name: value for name, value in settings.items() if name not in shape})
+
+
+@pytest.mark.parametrize("seconds, layers, units", [(30, 1, 320), (180, 2, 256), (900, 2, 448), (3600, 2, 640)])
+def test_more_time_makes_a_larger_net(seconds: float, layers: int, units: int) -> None:
+    settings = chosen(seconds=seconds)
+    assert (settings["num_layers"], settings["hidden_size"]) == (layers, units)
+
+
+def test_speed_counts_as_time_does() -> None:
+    assert chosen(seconds=60) == chosen(seconds=240, rate=SHAKESPEARE.rate / 4)
+
+
+def test_the_net_reads_enough_text_for_each_of_its_weights() -> None:
+    for seconds in (20, 100, 1000, 5000):
+        task = dataclasses.replace(SHAKESPEARE, seconds=seconds)
+        size = weights(choose(task, {}).settings)
+        assert 0.9 * READ_PER_WEIGHT < task.read(size, 2048) / size < 2.5 * READ_PER_WEIGHT, seconds
+
+
+def test_dropout_follows_how_often_the_net_reads_how_little() -> None:
+    dropouts = [chosen(seconds=seconds)["dropout"] for seconds in (30, 180, 900, 3600, 36000)]
+    assert dropouts == sorted(dropouts) and dropouts[0] == 0 and 0.3 <= dropouts[2] < dropouts[3] <= dropouts[4] == 0.5
+    assert chosen(LARGE)["dropout"] == 0
+    assert chosen(LARGE, characters=200_000)["dropout"] == 0.5
+
+
+def test_wider_and_deeper_nets_take_lower_rates() -> None:
+    rates = [chosen(seconds=60, given={"hidden_size": units, "num_layers": layers})["lr"]
+             for layers, units in ((1, 256), (2, 256), (2, 512), (2, 1024))]
+    assert rates == sorted(rates, reverse=True) and len(set(rates)) == 4
+    assert chosen(seconds=60, given={"batch_size": 4, "hidden_size": 256})["lr"] < chosen(
+        seconds=60, given={"hidden_size": 256})["lr"]
+
+
+def test_passes_and_steps_limit_the_size_without_a_clock() -> None:
+    assert chosen(passes=10) == chosen(passes=10, rate=1.0)
+    assert weights(chosen(passes=2)) < weights(chosen(passes=10))
+    assert weights(chosen(steps=1000)) < weights(chosen(steps=10_000))
+    assert chosen(steps=3)["hidden_size"] == sizing.FEWEST
+    assert chosen(LARGE, seconds=float("inf"), passes=10)["hidden_size"] == sizing.MOST_UNTIMED
+
+
+def test_the_nearest_limit_counts() -> None:
+    assert chosen(seconds=3600, passes=1) == chosen(passes=1)
+    assert chosen(seconds=30, passes=1000) == chosen(seconds=30)
+
+
+def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
+    given = {"hidden_size": 512, "num_layers": 3, "dropout": 0.0, "seq_len": 100, "lr": 0.1}
+    assert set(chosen(seconds=60, given=given)) == {"batch_size", "embedding_size"}
+    assert chosen(seconds=60, given={"hidden_size": 96})["num_layers"] == 1
+    deep = chosen(seconds=900, given={"num_layers": 3})
+    assert "num_layers" not in deep and deep["hidden_size"] < chosen(seconds=900)["hidden_size"]
+    assert chosen(seconds=900, given={"hidden_size": 64})["dropout"] < chosen(seconds=900)["dropout"]
+    assert chosen(seconds=60, given={"lr": None}) == chosen(seconds=60)
+    assert chosen(seconds=900, given={"cell": "gru"})["hidden_size"] > chosen(seconds=900)["hidden_size"]
+
+
+def test_other_optimizers_keep_their_own_rate() -> None:
+    assert "lr" not in chosen(seconds=60, given={"optimizer": "sgd"})
+
+
+def test_thousands_of_characters_are_embedded() -> None:
+    settings = chosen(CHINESE)
+    assert settings["embedding_size"] > 0 and settings["hidden_size"] >= 256 and settings["dropout"] >= 0.4
+    assert chosen(CHINESE, vocab_size=100)["embedding_size"] == 0
+
+
+def test_the_reason_is_one_line_with_the_limits() -> None:
+    reason = choose(dataclasses.replace(SHAKESPEARE, seconds=900), {}).reason
+    assert reason.startswith("in 900 s at 300 Gflop/s 2 × 448 units read 1,003,855 characters about 1")
+    assert "\n" not in reason and "dropout" in reason
+    assert "Gflop" not in choose(dataclasses.replace(SHAKESPEARE, passes=10), {}).reason
+    assert choose(SHAKESPEARE, dict.fromkeys(CHOSEN, 1)).reason == ""
+
+
+def test_the_task_is_what_is_trained_on_and_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizing, "training_rate", lambda precision, threads: {"f32": 100.0}[precision] * threads)
+    task = task_of(1000, 20, {"max_time": 60, "test_fraction": 0.2, "threads": 1, "precision": "f32"})
+    assert task == Task(characters=700, vocab_size=20, seconds=60, rate=100.0)
+    assert task_of(1000, 20, {"max_steps": 5}) == Task(characters=900, vocab_size=20, steps=5)
+    assert task_of(1000, 20, {}).passes == 10
