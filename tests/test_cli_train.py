@@ -192,7 +192,7 @@ def test_resuming_what_was_never_saved(left: list[str], words: str, corpus: Path
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--hidden-size", "16"], "--hidden-size 16 contradicts the run that is resumed: --hidden-size 8; leave it out"),
-    (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: --lr 0.005;"),
+    (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: --lr 0.01;"),
     (["--bytes"], "--bytes contradicts the run that is resumed: --no-bytes;"),
     (["--preset", "min-char-rnn"], "leave out --preset"), (["--overwrite"], "leave out --overwrite"),
     (["--init-from", "run"], "leave out --init-from"),
