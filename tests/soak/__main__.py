@@ -1,6 +1,6 @@
 """Runs the long tests, or some parts of them, and prints what they have come to.
 
-python -m tests.soak                    everything, two to three hours
+python -m tests.soak                    everything, about two hours
 python -m tests.soak kills faults       two parts
 python -m tests.soak --quick            a small share of everything, some minutes
 python -m tests.soak memory --minutes 10
