@@ -48,7 +48,7 @@ from charrnn.run_folder import RunFolder
 from charrnn.storage import printable
 from charrnn.streams import split_text
 from charrnn.threads import physical_memory, thread_count
-from charrnn.training_state import Progress, restore, state_arrays
+from charrnn.training_state import Progress, restore, state_arrays, stored_progress
 
 #: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
 EVALUATIONS, EVALUATION_SHARE = 20, 0.1
@@ -114,7 +114,7 @@ class Trainer:
         if self._start is not None:
             self._check_start(self._start)
         self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
-        self._progress = Progress(**self._start.progress) if resume and self._start else Progress()
+        self._progress = stored_progress(self._start, self._split.windows) if resume and self._start else Progress()
         self._step_limit, self._limit_reason = self._limits()
         memory = memory_needed(model, self._split.batch_size, self._split.seq_len) + corpus.ids.nbytes
         if memory > physical_memory():

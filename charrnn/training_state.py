@@ -7,7 +7,7 @@ Randomness is a hash of the seed and the step, and needs no state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from charrnn.checkpoint import TRAINING_STATE, Checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.network import Network
 from charrnn.optimizers import Optimizer
+from charrnn.storage import printable
 
 _MOMENTS = ("first", "second")
 _TRAINED = "trained"
+_MOST = 2**62
 
 
 @dataclass
@@ -44,6 +46,33 @@ class Progress:
         self.window += 1
         if self.window == windows:
             self.window, self.epoch = 0, self.epoch + 1
+
+
+def stored_progress(start: Checkpoint, windows: int) -> Progress:
+    """Return where a run with passes of `windows` stands, by its checkpoint.
+
+    Raises
+    ------
+    CheckpointError : it holds what training cannot have written.
+    """
+    known = {field.name: field.default for field in fields(Progress)}
+    for name, value in start.progress.items():
+        default = known.get(name, "")
+        kinds = (int,) if type(default) is int else (int, float, type(default))
+        if name not in known or type(value) not in kinds or (value is not None and not 0 <= value < _MOST):
+            raise _useless(f"{printable(name, 40)} = {printable(str(value), 40)} is no place where a run can stand")
+    for name, array in start.training_state.items():
+        if np.isnan(array).any() or (".second." in name and array.min(initial=0) < 0):
+            raise _useless(f"its tensor {printable(name, 80)} holds what no training writes")
+    progress = Progress(**start.progress)
+    if progress.window >= windows:
+        raise _useless(f"it stands at window {progress.window} of {windows}")
+    return progress
+
+
+def _useless(why: str) -> CheckpointError:
+    return CheckpointError(f"the checkpoint cannot be gone on from: {why}; start a new run from its weights with "
+                           "--init-from")
 
 
 def state_arrays(network: Network, optimizer: Optimizer, average: Average) -> dict[str, np.ndarray]:

@@ -38,3 +38,10 @@ def test_json_has_the_settings_that_were_used(trained: Path, capsys: pytest.Capt
     assert main(["info", str(trained), "--json"]) == 0
     settings = json.loads(capsys.readouterr().out)["train"]
     assert settings["lr"] == TrainConfig().peak_lr and settings["precision"] in ("f32", "bf16")
+
+
+def test_a_flipped_bit_among_the_weights(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = (trained / "best.safetensors").read_bytes()
+    (tmp_path / "flipped").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert main(["info", str(tmp_path / "flipped")]) == 1
+    assert "does not match its checksum" in capsys.readouterr().err

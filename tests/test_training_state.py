@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from charrnn.checkpoint import load_checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.network import Network
 from charrnn.optimizers import Optimizer
-from charrnn.training_state import Progress, restore, state_arrays
+from charrnn.training_state import Progress, restore, state_arrays, stored_progress
 from tests.runs import train
 
 
@@ -55,3 +57,30 @@ def test_a_checkpoint_of_weights_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="--init-from"):
         restore(checkpoint, network, Optimizer(checkpoint.train, network.flat, network.layout.decayed),
                 Average(0.0, network.flat))
+
+
+def test_where_a_run_stands_is_what_was_saved(tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(trained(tmp_path) / "last.safetensors", training_state=True)
+    assert dataclasses.asdict(stored_progress(checkpoint, 99)) == checkpoint.progress
+    with pytest.raises(CheckpointError, match=r"stands at window 7 of 7; start .* --init-from"):
+        stored_progress(checkpoint, 7)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("step", -1), ("step", "a"), ("step", True), ("step", 1.5), ("step", None), ("step", 10**60), ("window", -3),
+    ("loss_sum", []), ("seconds", -1e308), ("worse", None), ("best_val_loss", "\x1b[2J"), ("\x1b[2J", 1), ("more", {})])
+def test_what_no_run_can_have_written_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    checkpoint = load_checkpoint(trained(tmp_path) / "last.safetensors", training_state=True)
+    hostile = dataclasses.replace(checkpoint, progress=checkpoint.progress | {name: value})
+    with pytest.raises(CheckpointError, match="is no place where a run can stand; start") as refusal:
+        stored_progress(hostile, 99)
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("train.first.output.weight", np.nan), ("train.states", np.nan), ("train.second.output.weight", -1)])
+def test_moments_and_states_that_are_no_numbers_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    checkpoint = load_checkpoint(trained(tmp_path) / "last.safetensors", training_state=True)
+    checkpoint.training_state[name].flat[1] = value
+    with pytest.raises(CheckpointError, match=f"its tensor {name} holds what no training writes"):
+        stored_progress(checkpoint, 99)

@@ -23,14 +23,14 @@ def command(checkpoint: str | None, as_json: bool) -> int:
 
     CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/.
     """
-    from charrnn.checkpoint import read_description
+    from charrnn.checkpoint import load_checkpoint
     from charrnn.console.results import description_json, description_page
     from charrnn.console.stdio import write
     from charrnn.console.terminal import render
     from charrnn.run_folder import find_checkpoint
 
     path = find_checkpoint(checkpoint)
-    description, size = read_description(path), path.stat().st_size
+    description, size = load_checkpoint(path), path.stat().st_size
     if as_json:
         write(json.dumps(description_json(description, path, size)) + "\n")
     else:

@@ -21,6 +21,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.model import parameter_shapes
 from tests.checkpoints import ZEROS, make, signed
+from tests.command_line import SMALL, TEXT
 from tests.soak import Outcome
 
 SLOW = 2.0  # seconds of computing
@@ -184,19 +185,48 @@ def _commands_problem(path: Path) -> str:
     text.write_text("abcabc\n")
     for words in (["info", path], ["info", path, "--json"], ["eval", path, text], ["sample", path, "--length", "5"],
                   ["train", text, "--init-from", path, "--dry-run"]):
-        shown, said = io.StringIO(), io.StringIO()
-        try:
-            with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said):
-                code = main(list(map(str, words)))
-        except BaseException as error:  # as above
-            return f"{words[0]}: {type(error).__name__}: {error}"
-        lines = said.getvalue().splitlines()
-        if code not in (0, 1, 2) or (code and not lines[-1].startswith("error: ")):
-            return f"{words[0]}: exit code {code}, {lines}"
-        page = shown.getvalue() if words[0] != "sample" else ""
-        if not all(line.isprintable() for line in [*lines, *page.splitlines()]):
-            return f"{words[0]}: control characters"
+        problem = _command_problem(words)
+        if problem:
+            return problem
     return ""
+
+
+def _command_problem(words: list[Any]) -> str:
+    """Return what is wrong with how a command is answered, or ''."""
+    shown, said = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    begin = time.process_time()
+    try:
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said):
+            code = main(list(map(str, words)))
+    except BaseException as error:  # as above
+        return f"{words[0]}: {type(error).__name__}: {error}"
+    seconds = time.process_time() - begin
+    lines = said.getvalue().split("\n")[:-1]
+    if code not in (0, 1, 2) or (code and not lines[-1].startswith("error: ")):
+        return f"{words[0]}: exit code {code}, {lines}"
+    shown.seek(0)
+    page = shown.read() if words[0] != "sample" else ""
+    if not all(line.isprintable() for line in [*lines, *page.split("\n")]):
+        return f"{words[0]}: control characters"
+    return f"{words[0]}: {seconds:.1f} s" if code and seconds > SLOW else ""
+
+
+def _resumed(number: int, chance: random.Random) -> Outcome:
+    """Train a small run, and go on from so many mutations of its last checkpoint, checksums made right again."""
+    outcome = Outcome("mutated checkpoints of a run that is resumed", tried=number)
+    with tempfile.TemporaryDirectory() as scratch:
+        text, folder = Path(scratch, "text.txt"), Path(scratch, "run")
+        text.write_text(TEXT)
+        train = ["train", "--out", folder, "--quiet", "--max-steps"]
+        assert main(list(map(str, [*train, 7, text, *SMALL]))) == 0
+        source = (folder / "last.safetensors").read_bytes()
+        for trial in range(number):
+            mutate = (_change_description, _change_numbers, _change_entry)[trial % 3]
+            (folder / "last.safetensors").write_bytes(mutate(_File(source, chance)))
+            problem = _command_problem([*train, 9, "--resume", "--threads", 1])
+            if problem:
+                outcome.failures.append(f"{mutate.__name__}, trial {trial}: {problem}")
+    return outcome
 
 
 def _tried(test: str, files: Iterable[bytes], original: Checkpoint, source: bytes) -> Outcome:
@@ -251,3 +281,4 @@ def run(*, quick: bool) -> Iterator[Outcome]:
             if problem:
                 commands.failures.append(f"{MUTATIONS[number % len(MUTATIONS)].__name__}: {problem}")
     yield commands
+    yield _resumed(mutated // 20, chance)
