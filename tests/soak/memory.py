@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from charrnn.checkpoint import read_description
 from tests.command_line import SMALL, environment
 from tests.runs import TEXT
 from tests.soak import Outcome
@@ -111,6 +112,8 @@ def run(*, quick: bool, minutes: float) -> Iterator[Outcome]:
                                   60 * minutes + 120)
             sampled = both.submit(_watched, "sampling without end: memory flat within 5 MB", sample, folder,
                                   60 * minutes)
+        steps = read_description(folder / "run" / "last.safetensors").progress["step"]
+        trained.result().measured += f", {steps:,} steps"
         yield trained.result()
         yield sampled.result()
         yield _compared(f"{length:.0e} characters evaluated: memory flat within 5 MB", "eval", folder / "shorter.txt",
