@@ -27,8 +27,7 @@ def training_step(config: ModelConfig, batch: int, steps: int, *, precision: str
 
     def step() -> float:
         loss = network.loss_and_gradient(ids, targets)
-        optimizer.step(network.gradient, train.peak_lr, steps, network.team)
-        network.pack()
+        optimizer.step(network.gradient, train.peak_lr, steps, network.team, network.pack_share)
         return loss
 
     return step

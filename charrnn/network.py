@@ -1,8 +1,7 @@
 """A network in working order: parameters, packed weights, work space and threads around the kernels.
 
-Two phases make a training step: rows of the batch go forward and back through the window, independent of each other;
-then rows of the weight gradients are summed over all of them. Threads share each phase, and no sum depends on how many
-there are.
+Rows of the batch go forward and back through the window, independent of each other, so threads take rows; of the weight
+gradients, which are sums over all rows, threads take parts. No sum depends on how many threads there are.
 """
 
 from __future__ import annotations
@@ -20,10 +19,19 @@ from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import sweep
 from charrnn.kernels.jit import specialise
-from charrnn.kernels.product import REPLACE, SUM_BLOCK, multiply, multiply_transposed, pack, packed_room
-from charrnn.kernels.share import Share, abandon, new_barrier, was_crowded
+from charrnn.kernels.product import (
+    ADD,
+    REPLACE,
+    SUM_BLOCK,
+    multiply,
+    multiply_transposed,
+    pack,
+    packed_room,
+    panel_count,
+)
+from charrnn.kernels.share import Share, meet_all, new_barrier
 from charrnn.kernels.softmax import cross_entropy
-from charrnn.kernels.sweep import Weights, Window, pack_weights, weight_gradients
+from charrnn.kernels.sweep import Weights, Window, pack_weights
 from charrnn.kernels.tile import HAS_BF16, PANEL
 from charrnn.model import Layout, padded
 from charrnn.threads import Team
@@ -144,14 +152,23 @@ class Network:
 
     def pack(self) -> None:
         """Bring the packed weights up to date with the parameters."""
-        if self._first is not None:
-            groups = self.layout.groups(self.flat)
-            pack(groups["first"], 1, self._first, 0, self._first.size)
-            multiply(groups["embedding"][None], self._first, self._table[None], self._table.shape[1], 0,
-                     len(self._table), REPLACE)
-            if self._first_back is not None:
-                pack(groups["first"], 0, self._first_back, 0, self._first_back.size)
-        self.team.run(lambda part, parts: pack_weights(self._parameters, self.weights, self.cell.apart, part, parts))
+        self.team.run_together(self.pack_share)
+
+    def pack_share(self, share: Share) -> None:
+        """One thread's share of `pack`; all members of the team take part."""
+        pack_weights(self._parameters, self.weights, self.cell.apart, share.member, share.members)
+        if self._first is None:
+            return
+        groups, gates, rows = self.layout.groups(self.flat), self._table.shape[1], len(self._table)
+        part, parts = share.member, share.members
+        panels = panel_count(gates, self._first.itemsize)
+        pack(groups["first"], 1, self._first, panels * part // parts, panels * (part + 1) // parts)
+        if self._first_back is not None:
+            panels = panel_count(groups["embedding"].shape[1], self._first.itemsize)
+            pack(groups["first"], 0, self._first_back, panels * part // parts, panels * (part + 1) // parts)
+        meet_all(share)
+        multiply(groups["embedding"][None], self._first, self._table[None], gates, rows * part // parts,
+                 rows * (part + 1) // parts, REPLACE)
 
     def named_parameters(self) -> dict[str, np.ndarray]:
         """Return copies of the parameters under PyTorch's names and shapes."""
@@ -160,26 +177,18 @@ class Network:
     def share_out(self, rows: int, job: Callable[[Share], None]) -> None:
         """Call `job` in every thread with its share of `rows` rows: of the rows, or where these are few, of columns."""
         by_columns = rows < self.team.size and self.layout.size > SHARED_PARAMETERS and not self._crowded
-        barrier = new_barrier()
         self._crowded = max(self._crowded - 1, 0)
 
-        def work(part: int, parts: int) -> None:
+        def work(share: Share) -> None:
+            part, parts = share.member, share.members
             if by_columns:
-                share = Share(0, rows, part, parts, barrier)
+                job(share._replace(first=0, last=rows, part=part, parts=parts))
             else:
-                share = Share(rows * part // parts, rows * (part + 1) // parts, 0, 1, barrier)
-            try:
-                if share.first < share.last:
-                    job(share)
-            except BaseException:
-                abandon(barrier)
-                raise
+                job(share._replace(first=rows * part // parts, last=rows * (part + 1) // parts))
 
         if rows == 1 and not by_columns:
-            work(0, 1)
-        else:
-            self.team.run(work)
-        if was_crowded(barrier):
+            work(Share(0, 0, 0, 1, new_barrier()))
+        elif self.team.run_together(work) and by_columns:
             self._crowded = CROWDED_JOBS
 
     def loss_and_gradient(self, ids: np.ndarray, targets: np.ndarray, key: int = 0) -> float:
@@ -201,31 +210,29 @@ class Network:
             if share.part == 0:
                 cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, scale,
                               share.first, share.last)
-                self._backward(ids, weights, window, share.first, share.last, dropout, seed)
-
-        def sum_up(part: int, parts: int) -> None:
-            weight_gradients(ids, window, self._gradients, part, parts, dropout, self.cell.apart, self._scratch[part])
+            self._backward(ids, weights, window, share, dropout, seed, self._gradients, self._scratch[share.member])
+            if self._first_back is not None:
+                meet_all(share)
+                self._embedding_gradient(share)
 
         self.share_out(self.batch_size, through)
-        self.team.run(sum_up)
-        if self._first_back is not None:
-            self._embedding_gradient()
         if not self.config.recurrent_bias:
             self._gradients.bias_recurrent[...] = 0
         self.states = window.states[:, :, steps].copy()
         return float(self._losses[:steps].sum(dtype=np.float64) * scale)
 
-    def _embedding_gradient(self) -> None:
+    def _embedding_gradient(self, share: Share) -> None:
         """Take the gradient of the table apart into that of the embedding and of the first layer's input weights."""
         gradient, flat = self.layout.groups(self.gradient), self.layout.groups(self.flat)
         assert self._dtable is not None
-        embedding = gradient["embedding"]
-        multiply(self._dtable[None], self._first_back, embedding[None], embedding.shape[1], 0, len(self._dtable),
-                 REPLACE)
-        rows, gates = self._dtable.shape
+        embedding, (rows, gates) = gradient["embedding"], self._dtable.shape
+        part, parts = share.member, share.members
+        multiply(self._dtable[None], self._first_back, embedding[None], embedding.shape[1], rows * part // parts,
+                 rows * (part + 1) // parts, REPLACE)
         for start in range(0, rows, SUM_BLOCK):
             multiply_transposed(self._dtable, flat["embedding"], start, min(SUM_BLOCK, rows - start), gradient["first"],
-                                0, gates, self._scratch[0])
+                                gates * part // parts, gates * (part + 1) // parts, self._scratch[part],
+                                ADD if start else REPLACE)
 
     def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""
@@ -269,7 +276,8 @@ class Network:
         window.logits[:steps] = 0
         window.logits[steps - 1, 0, int(np.argmax(top[:self.config.vocab_size])) if target is None else target] = 1
         window.dstates[...] = 0
-        self._backward(ids, self.weights, window, 0, 1, 0.0, np.uint64(0))
+        self._backward(ids, self.weights, window, Share(0, 1, 0, 1, new_barrier()), 0.0, np.uint64(0),
+                       self._gradients, self._scratch[0, :0])
         dgates, groups = window.z[0, :steps, 0], self.layout.groups(self.flat)
         gradient = dgates @ groups["first"] if self.config.embedding_size else dgates @ groups["table"].T
         return np.linalg.norm(gradient, axis=1)

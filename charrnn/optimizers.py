@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from charrnn.config import TrainConfig
 from charrnn.kernels import update
+from charrnn.kernels.share import Share, meet_all
 from charrnn.threads import Team
 
 _UPDATES = {"adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop, "adagrad": update.adagrad,
@@ -59,31 +61,46 @@ class Optimizer:
         self._update = _UPDATES[config.optimizer]
         self._sums = np.zeros(-(-flat.size // update.NORM_CHUNK), flat.dtype)
 
-    def step(self, gradient: np.ndarray, lr: float, seq_len: int, team: Team) -> float:
+    def step(self, gradient: np.ndarray, lr: float, seq_len: int, team: Team,
+             then: Callable[[Share], None] | None = None) -> float:
         """Clip `gradient` (size,), update the parameters, and return the gradient's norm before clipping.
 
-        `seq_len` is the number of steps of the window that the gradient of the mean loss is from. Nothing is changed
-        when the norm is not finite.
+        Nothing is changed when the norm is not finite.
+
+        Parameters
+        ----------
+        seq_len : the number of steps of the window that the gradient of the mean loss is from.
+        then : what every thread of the team does with the new parameters, such as `Network.pack_share`.
         """
-        config = self.config
-        chunks = len(self._sums)
-        team.run(lambda part, parts: update.square_sums(gradient, self._sums, chunks * part // parts,
-                                                        chunks * (part + 1) // parts))
-        norm = math.sqrt(self._sums.sum(dtype=np.float64))
-        if not math.isfinite(norm):
-            return norm
+        norms = [0.0] * team.size
+
+        def work(share: Share) -> None:
+            part, parts, chunks = share.member, share.members, len(self._sums)
+            update.square_sums(gradient, self._sums, chunks * part // parts, chunks * (part + 1) // parts)
+            meet_all(share)
+            norm = norms[part] = math.sqrt(self._sums.sum(dtype=np.float64))
+            if not math.isfinite(norm):
+                return
+            self._apply(gradient, norm, lr, seq_len, part, parts)
+            if then:
+                meet_all(share)
+                then(share)
+
         self.step_count += 1
+        team.run_together(work)
+        if not math.isfinite(norms[0]):
+            self.step_count -= 1
+        return norms[0]
+
+    def _apply(self, gradient: np.ndarray, norm: float, lr: float, seq_len: int, part: int, parts: int) -> None:
+        """Update share `part` of `parts` of the parameters."""
+        config = self.config
         clip = min(1.0, config.clip_norm / (norm + _MIN_NORM)) if config.clip_norm else 1.0
         limit = config.clip_value / seq_len if config.clip_value else math.inf
-
-        def apply(part: int, parts: int) -> None:
-            for start, stop, decay in ((0, self.decayed, config.weight_decay), (self.decayed, self.flat.size, 0.0)):
-                # In whole chunks: what is left over after a kernel's last full vector may be rounded in another way.
-                chunks = -(-(stop - start) // update.NORM_CHUNK)
-                first, last = chunks * part // parts, chunks * (part + 1) // parts
-                share = slice(start + first * update.NORM_CHUNK, min(start + last * update.NORM_CHUNK, stop))
-                self._update(self.flat[share], gradient[share], self.first[share], self.second[share], lr, decay, clip,
-                             limit, config.beta1, config.beta2, self._eps, self.step_count)
-
-        team.run(apply)
-        return norm
+        for start, stop, decay in ((0, self.decayed, config.weight_decay), (self.decayed, self.flat.size, 0.0)):
+            # In whole chunks: what is left over after a kernel's last full vector may be rounded in another way.
+            chunks = -(-(stop - start) // update.NORM_CHUNK)
+            first, last = chunks * part // parts, chunks * (part + 1) // parts
+            share = slice(start + first * update.NORM_CHUNK, min(start + last * update.NORM_CHUNK, stop))
+            self._update(self.flat[share], gradient[share], self.first[share], self.second[share], lr, decay, clip,
+                         limit, config.beta1, config.beta2, self._eps, self.step_count)

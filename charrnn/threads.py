@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from charrnn.kernels.share import Share
 
 
 def available_threads() -> int:
@@ -42,6 +46,25 @@ class Team:
         finally:
             for other in others:
                 other.result()
+
+    def run_together(self, job: Callable[[Share], None]) -> bool:
+        """As `run`, for jobs whose threads meet (`charrnn.kernels.share`); if one fails, the others are let go.
+
+        Returns whether threads had to wait for one that had no core.
+        """
+        from charrnn.kernels.share import Share, abandon, new_barrier, was_crowded
+
+        barrier = new_barrier()
+
+        def work(part: int, parts: int) -> None:
+            try:
+                job(Share(0, 0, 0, 1, barrier, part, parts))
+            except BaseException:
+                abandon(barrier)
+                raise
+
+        self.run(work)
+        return was_crowded(barrier)
 
     def close(self) -> None:
         """End the threads."""

@@ -289,12 +289,11 @@ class Trainer:
         ids, targets = self._split.window(progress.window)
         key = int(mix(np.uint64(self.config.seed), np.uint64(progress.step)))
         loss = network.loss_and_gradient(ids, targets, key)
-        norm = self._optimizer.step(network.gradient, lr, len(ids), network.team)
+        norm = self._optimizer.step(network.gradient, lr, len(ids), network.team, network.pack_share)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise TrainingError(f"training diverged at step {progress.step + 1}: the loss is no longer a number; "
                                 f"use a lower --lr than {self.config.peak_lr:g}, or clip the gradient with --clip-norm "
                                 f"(saved checkpoints in {self.run_folder.path} are intact)")
-        network.pack()
         progress.read(ids.size, loss, self._split.windows)
         self._average.update(progress.step, network.team)
         return norm

@@ -118,7 +118,8 @@ def test_multiply_transposed(packed: type, tolerance: float, m_len: int) -> None
         for first, last in [(0, 2 * LANES), (0, 1), (6, 2 * LANES - 1), (3, 3)]:
             out = np.full(exact.shape, 7, dtype)
             for start in range(0, m_len, SUM_BLOCK):
-                multiply_transposed(g, x, start, min(SUM_BLOCK, m_len - start), out, first, last, scratch)
+                multiply_transposed(g, x, start, min(SUM_BLOCK, m_len - start), out, first, last, scratch,
+                                    ADD if start else REPLACE)
             if last > first:
                 assert_product(out[first:last], (exact[first:last], size[first:last]), tolerance)
             assert (np.delete(out, np.s_[first:last], axis=0) == 7).all()

@@ -68,7 +68,7 @@ def test_waiting_long_is_noticed_and_meeting_at_once_is_not() -> None:
 
 def test_a_crowded_machine_is_worked_on_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     network, parts = wide("rnn", 2), []
-    monkeypatch.setattr("charrnn.network.was_crowded", lambda barrier: len(parts) == 2)
+    monkeypatch.setattr("charrnn.kernels.share.was_crowded", lambda barrier: len(parts) == 2)
     monkeypatch.setattr("charrnn.network.CROWDED_JOBS", 3)
     for _ in range(5):
         network.share_out(1, lambda share: parts.append(share.parts))

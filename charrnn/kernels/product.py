@@ -280,17 +280,18 @@ def _left_columns_overload(g, start, count, column, columns, packed):
 
 
 @jit
-def multiply_transposed(g, x, start, count, out, first, last, scratch):
+def multiply_transposed(g, x, start, count, out, first, last, scratch, add):
     """out[first:last] (+)= g[start:start + count, first:last]^T @ x[start:start + count]: a weight matrix's gradient.
 
     Parameters
     ----------
     g : (M, R), gradient of what the matrix put out; contiguous.
     x : (M, K), what the matrix was given; contiguous.
-    start, count : the rows to sum over, at most `SUM_BLOCK`; the block that starts at 0 replaces what `out` holds.
+    start, count : the rows to sum over, at most `SUM_BLOCK`.
     out : (R, K) (out).
     first, last : rows of `out` to do.
     scratch : (SUM_BLOCK * PANEL,); its dtype selects the arithmetic, as that of packed weights does.
+    add : `REPLACE` or `ADD`.
     """
     k_columns = x.shape[1]
     if last <= first:
@@ -304,5 +305,5 @@ def multiply_transposed(g, x, start, count, out, first, last, scratch):
         k_len = _pack_rows(x, start, count, column, columns, scratch)
         multiply_rows(scratch, left, _ONE, stride, panel, columns,
                       result + (first * k_columns + column) * out.itemsize, k_columns, last - first, columns // lanes,
-                      k_len, ADD if start > 0 else REPLACE)
+                      k_len, add)
     keep_alive(owner)

@@ -36,6 +36,8 @@ class Share(NamedTuple):
     part: int  # which of `parts` shares of the columns
     parts: int
     barrier: np.ndarray  # (4 * _LINE,) int64, as `new_barrier` says
+    member: int = 0  # which of all `members` threads this is, for work that is shared out otherwise
+    members: int = 1
 
 
 def new_barrier() -> np.ndarray:
@@ -74,6 +76,17 @@ def _atomic_add(typing_context, at, value):
 
 
 @intrinsic
+def _atomic_load(typing_context, at):
+    """Return the int64 at an address as other threads left it."""
+
+    def emit(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "seq_cst", 8)
+
+    return types.int64(types.intp), emit
+
+
+@intrinsic
 def _pause(typing_context):
     """Tell the core that this is a waiting loop."""
 
@@ -98,23 +111,33 @@ def _let_others_run(typing_context):
 
 
 @jit
-def meet(share):
-    """Return when every thread that shares the columns has come here; what each wrote before is then seen by all."""
-    if share.parts == 1:
+def _wait_for(count, barrier):
+    if count == 1:
         return
-    waiting = address(share.barrier)
+    waiting = address(barrier)
     met, impatient, abandoned = waiting + 8 * _LINE, waiting + 16 * _LINE, waiting + 24 * _LINE
-    none = np.int64(0)
-    before = _atomic_add(met, none)
-    if _atomic_add(waiting, np.int64(1)) == share.parts - 1:
-        _atomic_add(waiting, -np.int64(share.parts))
+    before = _atomic_load(met)
+    if _atomic_add(waiting, np.int64(1)) == count - 1:
+        _atomic_add(waiting, -np.int64(count))
         _atomic_add(met, np.int64(1))
         return
     turns = 0
-    while _atomic_add(met, none) == before and _atomic_add(abandoned, none) == 0:
+    while _atomic_load(met) == before and _atomic_load(abandoned) == 0:
         turns += 1
         if turns == _PATIENCE:
             _atomic_add(impatient, np.int64(1))
         if turns % _PATIENCE == 0:
             _let_others_run()
         _pause()
+
+
+@jit
+def meet(share):
+    """Return when every thread that shares the columns has come here; what each wrote before is then seen by all."""
+    _wait_for(share.parts, share.barrier)
+
+
+@jit
+def meet_all(share):
+    """As `meet`, of all members of the team."""
+    _wait_for(share.members, share.barrier)

@@ -6,7 +6,8 @@ characters; H and V are padded to a multiple of `LANES`, and all that the paddin
 
 Rows of the batch are independent of each other in both passes, so threads take rows `first` to `last` each, and only
 where there are fewer rows than threads do they share the columns of the forward products (`charrnn.kernels.share`);
-weight gradients are sums over all rows, so there threads take rows of the weight matrices.
+weight gradients are sums over all rows, so there all threads meet and take rows of the weight matrices. No sum depends
+on how many threads there are.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from charrnn.kernels.product import (
     panel_count,
 )
 from charrnn.kernels.random import drop, mix
-from charrnn.kernels.share import meet
+from charrnn.kernels.share import meet, meet_all
 from charrnn.kernels.softmax import _add
 
 #: Bytes of gates that pass through one kind of work before the next takes them up, while they are in a core's cache.
@@ -209,22 +210,32 @@ def forward_pass(ids, weights, window, share, dropout, key):
     meet(share)
 
 
-def backward_pass(ids, weights, window, first, last, dropout, key):
-    """From the gradient of the logits to that of every gate, and from `dstates` of the final to the initial states."""
+def backward_pass(ids, weights, window, share, dropout, key, gradients, scratch):
+    """From the gradient of the logits to that of every gate, and from `dstates` of the final to the initial states.
+
+    Of threads that share columns, the first one goes through the window. All threads share the gradients of the
+    weights, which are summed up block by block while what they are made of is still in a cache; without a `scratch`
+    there are none.
+    """
     layers = window.z.shape[0]
     steps = ids.shape[0]
+    first, last = share.first, share.last if share.part == 0 else share.first
     dh = window.dh[:steps]
-    chunk = _steps_in_cache(window.z[0], last - first)
     units = dh.shape[2]
+    block = max(1, SUM_BLOCK // window.z.shape[2])
     multiply(window.logits[:steps], weights.output_back, dh, units, first, last, REPLACE)
+    if scratch.size > 0:
+        meet_all(share)
+        _output_gradients(window, steps, gradients, share, dropout, scratch)
     for layer in range(layers - 1, -1, -1):
         if dropout > 0:
             for t in range(steps):
                 for b in range(first, last):
                     drop(dh[t, b], mix(mix(mix(key, layer), t), b), dropout)
         z, states, dstates = window.z[layer, :steps], window.states[layer], window.dstates[layer]
-        for end in range(steps, 0, -chunk):
-            start = max(end - chunk, 0)
+        add = REPLACE
+        for end in range(steps, 0, -block):
+            start = max(end - block, 0)
             for t in range(end - 1, start - 1, -1):
                 for b in range(first, last):
                     cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates)
@@ -234,13 +245,18 @@ def backward_pass(ids, weights, window, first, last, dropout, key):
                              ADD)
             if layer > 0:
                 multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], units, first, last, REPLACE)
+            if scratch.size > 0:
+                meet_all(share)
+                _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout,
+                                 weights.bias_apart.shape[1], scratch, add)
+            add = ADD
 
 
 @jit
-def _add_rows(rows, start, count, first, last, total):
+def _add_rows(rows, start, count, first, last, total, add):
     """Add columns `first` to `last` of `count` rows of (M, n) `rows` to the same columns of (n,) `total`."""
     sums = total[first:last]
-    if start == 0:
+    if add == REPLACE:
         sums[:] = 0
     for m in range(start, start + count):
         row = rows[m][first:last]
@@ -249,63 +265,71 @@ def _add_rows(rows, start, count, first, last, total):
 
 
 @jit
-def _scatter_add(ids, rows, start, count, first, last, table):
+def _scatter_add(ids, rows, start, count, first, last, table, add):
     """table[ids[m]] += rows[m] over columns `first` to `last` of `count` rows."""
-    if start == 0:
+    if add == REPLACE:
         table[:, first:last] = 0
     for m in range(start, start + count):
-        total, add = table[ids[m]][first:last], rows[m][first:last]
-        for j in range(add.size):
-            total[j] += add[j]
+        total, more = table[ids[m]][first:last], rows[m][first:last]
+        for j in range(more.size):
+            total[j] += more[j]
 
 
 @jit
-def _share(total, part, parts):
-    """Return the range that thread `part` of `parts` does of `total` rows, in whole tiles."""
+def _share_rows(total, share):
+    """Return the range that a thread does of a weight matrix's `total` rows, in whole tiles."""
     tiles = (total + 5) // 6
-    return min(total, 6 * (tiles * part // parts)), min(total, 6 * (tiles * (part + 1) // parts))
+    return (min(total, 6 * (tiles * share.member // share.members)),
+            min(total, 6 * (tiles * (share.member + 1) // share.members)))
 
 
 @jit
-def weight_gradients(ids, window, gradients, part, parts, dropout, apart, scratch):
-    """Fill `gradients` from what the backward pass left in `window`: rows of each matrix, share `part` of `parts`.
+def _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout, apart, scratch, add):
+    """Sum the gradients of a layer's weights over the steps `start` to `end`: a thread's share of their rows.
 
-    A block of the window's rows goes into every sum it belongs to before the next one is read from memory. `apart` is
-    the cell's number of gates whose recurrent product has a gradient of its own (in `tape`); `scratch` is that of
-    `multiply_transposed`.
+    A block of rows goes into every sum it belongs to before the next one is read. `apart` is how many columns of the
+    recurrent product have a gradient of their own (in `tape`); `scratch` is that of `multiply_transposed`.
     """
-    layers, _, batch, gates = window.z.shape
+    batch, gates = window.z.shape[2:]
     units = window.dh.shape[2]
-    steps = ids.shape[0]
     rows = steps * batch
-    joined = gates - apart * units
-    characters = ids.reshape(rows)
-    first, last = _share(gates, part, parts)
+    joined = gates - apart
+    first, last = _share_rows(gates, share)
     joined_last = min(last, joined)
     apart_first, apart_last = max(first - joined, 0), max(last - joined, 0)
-    for layer in range(layers):
-        z = window.z[layer, :steps].reshape(rows, gates)
-        tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
-        before = window.states[layer, 0, :steps].reshape(rows, units)
-        below = _layer_outputs(window, max(layer - 1, 0), steps, dropout).reshape(rows, units)
-        bias = gradients.bias_input[layer]
-        for start in range(0, rows, SUM_BLOCK):
-            count = min(SUM_BLOCK, rows - start)
-            _add_rows(z, start, count, first, last, bias)
-            if apart > 0:
-                _add_rows(tape, start, count, apart_first, apart_last, gradients.bias_recurrent[layer, joined:])
-                multiply_transposed(tape, before, start, count, gradients.recurrent[layer, joined:], apart_first,
-                                    apart_last, scratch)
-            multiply_transposed(z, before, start, count, gradients.recurrent[layer], first, joined_last, scratch)
-            if layer > 0:
-                multiply_transposed(z, below, start, count, gradients.input[layer - 1], first, last, scratch)
-            else:
-                _scatter_add(characters, z, start, count, first, last, gradients.table)
-        _copy(bias[first:joined_last], gradients.bias_recurrent[layer, first:joined_last])
-    top = _layer_outputs(window, layers - 1, steps, dropout).reshape(rows, units)
-    dlogits = window.logits[:steps].reshape(rows, window.logits.shape[2])
-    first, last = _share(dlogits.shape[1], part, parts)
-    for start in range(0, rows, SUM_BLOCK):
-        count = min(SUM_BLOCK, rows - start)
-        _add_rows(dlogits, start, count, first, last, gradients.output_bias)
-        multiply_transposed(dlogits, top, start, count, gradients.output, first, last, scratch)
+    characters = ids.reshape(rows)
+    z = window.z[layer, :steps].reshape(rows, gates)
+    tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
+    before = window.states[layer, 0, :steps].reshape(rows, units)
+    below = _layer_outputs(window, max(layer - 1, 0), steps, dropout).reshape(rows, units)
+    bias = gradients.bias_input[layer]
+    for row in range(start * batch, end * batch, SUM_BLOCK):
+        count = min(SUM_BLOCK, end * batch - row)
+        _add_rows(z, row, count, first, last, bias, add)
+        if apart > 0:
+            _add_rows(tape, row, count, apart_first, apart_last, gradients.bias_recurrent[layer, joined:], add)
+            multiply_transposed(tape, before, row, count, gradients.recurrent[layer, joined:], apart_first, apart_last,
+                                scratch, add)
+        multiply_transposed(z, before, row, count, gradients.recurrent[layer], first, joined_last, scratch, add)
+        if layer > 0:
+            multiply_transposed(z, below, row, count, gradients.input[layer - 1], first, last, scratch, add)
+        else:
+            _scatter_add(characters, z, row, count, first, last, gradients.table, add)
+        add = ADD
+    _copy(bias[first:joined_last], gradients.bias_recurrent[layer, first:joined_last])
+
+
+@jit
+def _output_gradients(window, steps, gradients, share, dropout, scratch):
+    """As `_layer_gradients`, of the output's weights over the whole window."""
+    vocab = window.logits.shape[2]
+    rows = steps * window.logits.shape[1]
+    top = _layer_outputs(window, window.z.shape[0] - 1, steps, dropout).reshape(rows, window.dh.shape[2])
+    dlogits = window.logits[:steps].reshape(rows, vocab)
+    first, last = _share_rows(vocab, share)
+    add = REPLACE
+    for row in range(0, rows, SUM_BLOCK):
+        count = min(SUM_BLOCK, rows - row)
+        _add_rows(dlogits, row, count, first, last, gradients.output_bias, add)
+        multiply_transposed(dlogits, top, row, count, gradients.output, first, last, scratch, add)
+        add = ADD

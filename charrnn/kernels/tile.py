@@ -85,6 +85,17 @@ class _Element:
         return builder.call(fma, [a, b, total])
 
 
+def _prefetch(builder, pointer):
+    """Ask for the cache line at `pointer`, to be written soon; the sum is long enough for it to arrive meanwhile."""
+    i8, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    name = "llvm.prefetch.p0i8"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [i8, i32, i32, i32]), name)
+    builder.call(function, [builder.bitcast(pointer, i8), ir.Constant(i32, 1), ir.Constant(i32, 3),
+                            ir.Constant(i32, 1)])
+
+
 def _emit_tile(builder, element, rows, vectors, a, row_stride, k_stride, b, b_stride, c, c_stride, k_len, add, done):
     """Emit the loop over k for one size of tile, then the stores, then a jump to `done`."""
     i64, i32 = ir.IntType(64), ir.IntType(32)
@@ -93,6 +104,9 @@ def _emit_tile(builder, element, rows, vectors, a, row_stride, k_stride, b, b_st
     splat = ir.Constant(ir.VectorType(i32, element.lanes), [0] * element.lanes)
     size = [(i, j) for i in range(rows) for j in range(vectors)]
 
+    for i, j in size:
+        _prefetch(builder, builder.gep(c, [builder.add(builder.mul(c_stride, ir.Constant(i64, i)),
+                                                       ir.Constant(i64, j * element.lanes))]))
     entry = builder.block
     a_rows = [builder.gep(a, [builder.mul(row_stride, ir.Constant(i64, i))]) for i in range(rows)]
     loop = builder.append_basic_block("k")
