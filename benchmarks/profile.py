@@ -14,7 +14,6 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.kernels.share import Share, new_barrier
 from charrnn.kernels.softmax import cross_entropy
-from charrnn.kernels.sweep import weight_gradients
 from charrnn.model import initial_parameters
 from charrnn.network import Network, passes
 from charrnn.optimizers import Optimizer
@@ -37,9 +36,9 @@ def main() -> None:
         "forward": lambda: forward(ids, weights, window, whole, 0.0, none),
         "softmax and loss": lambda: cross_entropy(window.logits, weights.output_bias, ids, losses, VOCAB, 1e-4, 0,
                                                   BATCH),
-        "backward": lambda: backward(ids, weights, window, 0, BATCH, 0.0, none),
-        "weight gradients": lambda: weight_gradients(ids, window, network._gradients, 0, 1, 0.0, network.cell.apart,
-                                                     network._scratch[0]),
+        "backward": lambda: backward(ids, weights, window, whole, 0.0, none, network._gradients, network._no_sums),
+        "and with weight gradients": lambda: backward(ids, weights, window, whole, 0.0, none, network._gradients,
+                                                      network._sums.of(0)),
         "clipping and optimizer": lambda: optimizer.step(network.gradient, 1e-4, STEPS, network.team),
         "packing": network.pack,
         "everything, as in training": lambda: network.loss_and_gradient(ids, ids),
@@ -52,6 +51,8 @@ def main() -> None:
             if round_ > 1:
                 times[name].append(1000 * (time.perf_counter() - start))
     medians = {name: statistics.median(values) for name, values in times.items()}
+    medians["weight gradients"] = medians.pop("and with weight gradients") - medians["backward"]
+    medians["everything, as in training"] = medians.pop("everything, as in training")
     total = sum(value for name, value in medians.items() if "everything" not in name)
     print(f"LSTM 2 x {hidden}, B={BATCH}, T={STEPS}, one thread")
     for name, value in medians.items():

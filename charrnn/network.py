@@ -23,16 +23,19 @@ from charrnn.kernels.product import (
     ADD,
     REPLACE,
     SUM_BLOCK,
+    Sums,
     multiply,
-    multiply_transposed,
+    multiply_block,
     pack,
+    pack_block,
     packed_room,
     panel_count,
+    sum_room,
 )
 from charrnn.kernels.share import Share, meet_all, new_barrier
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.kernels.sweep import Weights, Window, pack_weights
-from charrnn.kernels.tile import HAS_BF16, PANEL
+from charrnn.kernels.tile import HAS_BF16
 from charrnn.model import Layout, padded
 from charrnn.threads import Team
 
@@ -147,7 +150,8 @@ class Network:
             self.gradient = zeros(self.layout.size)
             self._dtable = zeros(config.vocab_size, gates) if embedding else None
             self._gradients = self.layout.kernel_views(self.gradient, self._dtable)
-            self._scratch = packed_room(self.team.size, SUM_BLOCK * PANEL, dtype=packed)
+            self._sums = sum_room(self.team.size, max(hidden, embedding), packed)
+            self._no_sums = Sums(self._sums.left[0, :0], np.zeros((2, 0), packed))
             self._first_back = room(1, gates, embedding)[0] if embedding else None
 
     def pack(self) -> None:
@@ -210,7 +214,7 @@ class Network:
             if share.part == 0:
                 cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, scale,
                               share.first, share.last)
-            self._backward(ids, weights, window, share, dropout, seed, self._gradients, self._scratch[share.member])
+            self._backward(ids, weights, window, share, dropout, seed, self._gradients, self._sums.of(share.member))
             if self._first_back is not None:
                 meet_all(share)
                 self._embedding_gradient(share)
@@ -229,10 +233,12 @@ class Network:
         part, parts = share.member, share.members
         multiply(self._dtable[None], self._first_back, embedding[None], embedding.shape[1], rows * part // parts,
                  rows * (part + 1) // parts, REPLACE)
+        left, (right, none) = self._sums.left[part], self._sums.right[part]
         for start in range(0, rows, SUM_BLOCK):
-            multiply_transposed(self._dtable, flat["embedding"], start, min(SUM_BLOCK, rows - start), gradient["first"],
-                                gates * part // parts, gates * (part + 1) // parts, self._scratch[part],
-                                ADD if start else REPLACE)
+            count = min(SUM_BLOCK, rows - start)
+            pack_block(flat["embedding"], start, count, right)
+            multiply_block(self._dtable, start, count, gates * part // parts, gates * (part + 1) // parts, left, right,
+                           gradient["first"], none[:0], gradient["first"], ADD if start else REPLACE)
 
     def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""
@@ -277,7 +283,7 @@ class Network:
         window.logits[steps - 1, 0, int(np.argmax(top[:self.config.vocab_size])) if target is None else target] = 1
         window.dstates[...] = 0
         self._backward(ids, self.weights, window, Share(0, 1, 0, 1, new_barrier()), 0.0, np.uint64(0),
-                       self._gradients, self._scratch[0, :0])
+                       self._gradients, self._no_sums)
         dgates, groups = window.z[0, :steps, 0], self.layout.groups(self.flat)
         gradient = dgates @ groups["first"] if self.config.embedding_size else dgates @ groups["table"].T
         return np.linalg.norm(gradient, axis=1)

@@ -19,13 +19,16 @@ from charrnn.kernels import activation, generate, product
 from charrnn.kernels.jit import _source_hash, is_compiled, jit, mark_compiled, noticing_compilation
 from charrnn.kernels.product import (
     ADD,
+    LEFT_COLUMNS,
     REPLACE,
     SUM_BLOCK,
     multiply,
-    multiply_transposed,
+    multiply_block,
     pack,
+    pack_block,
     packed_room,
     panel_count,
+    sum_room,
 )
 from charrnn.kernels.random import drop, mix, uniform
 from charrnn.kernels.softmax import cross_entropy, softmax
@@ -108,21 +111,27 @@ def test_multiply_touches_its_own_rows_alone_and_can_add(packed: type, tolerance
 
 @pytest.mark.parametrize("packed, tolerance", PACKED)
 @pytest.mark.parametrize("m_len", [1, 2, 7, SUM_BLOCK, SUM_BLOCK + 1, 2 * SUM_BLOCK + 3])
-def test_multiply_transposed(packed: type, tolerance: float, m_len: int) -> None:
+def test_multiply_block(packed: type, tolerance: float, m_len: int) -> None:
     rng, dtype = np.random.default_rng(3), dense(packed)
-    scratch = packed_room(SUM_BLOCK * PANEL, dtype=packed)
-    for vectors in (1, VECTORS, VECTORS + 1, 3 * VECTORS - 1):
-        g = rng.standard_normal((m_len, 2 * LANES)).astype(dtype)
-        x = rng.standard_normal((m_len, vectors * LANES)).astype(dtype)
-        exact, size = exact_product(g.T, x)
-        for first, last in [(0, 2 * LANES), (0, 1), (6, 2 * LANES - 1), (3, 3)]:
-            out = np.full(exact.shape, 7, dtype)
+    wide = LEFT_COLUMNS + 2 * LANES
+    for vectors, others in ((1, 0), (VECTORS, 1), (VECTORS + 1, VECTORS), (3 * VECTORS - 1, 3 * VECTORS)):
+        g = rng.standard_normal((m_len, wide)).astype(dtype)
+        xs = [rng.standard_normal((m_len, count * LANES)).astype(dtype) for count in (vectors, others)]
+        left, right = sum_room(2, 3 * VECTORS * LANES, packed).of(1)
+        for first, last in [(0, wide), (0, 5), (6, wide - 1), (LANES + 3, LANES + 3 + LEFT_COLUMNS), (3, 3)]:
+            outs = [np.full((wide, x.shape[1]), 7, dtype) for x in xs]
             for start in range(0, m_len, SUM_BLOCK):
-                multiply_transposed(g, x, start, min(SUM_BLOCK, m_len - start), out, first, last, scratch,
-                                    ADD if start else REPLACE)
-            if last > first:
-                assert_product(out[first:last], (exact[first:last], size[first:last]), tolerance)
-            assert (np.delete(out, np.s_[first:last], axis=0) == 7).all()
+                count = min(SUM_BLOCK, m_len - start)
+                for x, room in zip(xs, right):
+                    pack_block(x, start, count, room)
+                other = right[1] if others else right[1, :0]
+                multiply_block(g, start, count, first, last, left, right[0], outs[0], other, outs[1],
+                               ADD if start else REPLACE)
+            for x, out in zip(xs, outs):
+                if last > first and x.size:
+                    exact, size = exact_product(g.T, x)
+                    assert_product(out[first:last], (exact[first:last], size[first:last]), tolerance)
+                assert (np.delete(out, np.s_[first:last], axis=0) == 7).all()
 
 
 @pytest.mark.parametrize("packed", [np.float32, np.float64])

@@ -10,7 +10,7 @@ bfloat16 values, and the other operand is rounded to bfloat16 on the way in.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -35,6 +35,9 @@ ROW_BLOCK = 192
 #: Rows (time steps x batch) that a weight gradient is summed over before its result goes back to memory.
 SUM_BLOCK = 256
 
+#: Columns of a block that are summed over at a time: the block's part of them stays in a core's own cache meanwhile.
+LEFT_COLUMNS = 192
+
 #: Whether a product replaces what its result holds, or adds to it. (Plain 0 and 1 would each be compiled for.)
 REPLACE, ADD = np.int64(0), np.int64(1)
 _ZERO, _ONE = np.int64(0), np.int64(1)
@@ -43,10 +46,27 @@ _ZERO, _ONE = np.int64(0), np.int64(1)
 _HALF = np.uint32(0x7FFF)
 
 
+class Sums(NamedTuple):
+    """Room for the operands of sums over a block of rows."""
+
+    left: np.ndarray  # (threads, SUM_BLOCK * (LEFT_COLUMNS + 2 * LANES)) or as a thread has it, without the first
+    right: np.ndarray  # (threads, 2, SUM_BLOCK * K)
+
+    def of(self, thread: int) -> Sums:
+        """Return one thread's."""
+        return Sums(self.left[thread], self.right[thread])
+
+
 def packed_room(*shape: int, dtype: Any) -> np.ndarray:
     """Return zeros for packed weights or a scratch, which have to be made by this to be multiplied with."""
     prepare(dtype)
     return np.zeros(shape, dtype)
+
+
+def sum_room(threads: int, widest: int, dtype: Any) -> Sums:
+    """Return room for each of `threads` to sum over blocks; `widest` is the most columns that a right operand has."""
+    return Sums(packed_room(threads, SUM_BLOCK * (LEFT_COLUMNS + 2 * LANES), dtype=dtype),
+                packed_room(threads, 2, SUM_BLOCK * widest, dtype=dtype))
 
 
 @jit(inline="always")
@@ -255,55 +275,70 @@ def _pack_rows_overload(x, start, count, column, columns, packed):
     return as_is
 
 
-def _left_columns(g, start, count, column, columns, packed):
+@jit
+def pack_block(x, start, count, packed):
+    """Copy `count` rows of (M, K) `x` into panels, as `multiply_block` reads its right operand.
+
+    Returns the number of rows of a panel: `count`, or that of the pairs of rows.
+    """
+    width = VECTOR_BYTES * VECTORS // packed.itemsize
+    k_len = 0
+    for column in range(0, x.shape[1], width):
+        k_len = _pack_rows(x, start, count, column, min(width, x.shape[1] - column), packed[column * k_len:])
+    return k_len
+
+
+def _left_columns(g, start, count, column, columns, left):
     raise NotImplementedError("compiled code only")
 
 
 @overload(_left_columns, jit_options={"fastmath": FASTMATH})
-def _left_columns_overload(g, start, count, column, columns, packed):
-    """Rows of (M, N) `g`, to be read by column, as tiles read them: (owner, address, stride of k)."""
-    if packed.dtype == types.uint32:
+def _left_columns_overload(g, start, count, column, columns, left):
+    """Rows of (M, N) `g`, to be read by column, as tiles read them: (address, stride of k, how many k)."""
+    if left.dtype == types.uint32:
 
-        def rounded(g, start, count, column, columns, packed):
+        def rounded(g, start, count, column, columns, left):
             before = column % LANES  # whole vectors are converted, from the one on that holds the first column
             wide = (before + columns + LANES - 1) // LANES * LANES
-            out = np.empty((count + 1) // 2 * wide, np.uint32)
-            _pack_rows(g, start, count, column - before, wide, out)
-            return out, address(out) + before * out.itemsize, wide
+            k_len = _pack_rows(g, start, count, column - before, wide, left)
+            return address(left) + before * left.itemsize, wide, k_len
 
         return rounded
 
-    def as_is(g, start, count, column, columns, packed):
-        return g, address(g) + (start * g.shape[1] + column) * g.itemsize, g.shape[1]
+    def as_is(g, start, count, column, columns, left):
+        return address(g) + (start * g.shape[1] + column) * g.itemsize, g.shape[1], count
 
     return as_is
 
 
 @jit
-def multiply_transposed(g, x, start, count, out, first, last, scratch, add):
-    """out[first:last] (+)= g[start:start + count, first:last]^T @ x[start:start + count]: a weight matrix's gradient.
+def multiply_block(g, start, count, first, last, left, right, out, also_right, also_out, add):
+    """out[first:last] (+)= g[start:start + count, first:last]^T @ x, and likewise of another x if there is one.
 
     Parameters
     ----------
-    g : (M, R), gradient of what the matrix put out; contiguous.
-    x : (M, K), what the matrix was given; contiguous.
-    start, count : the rows to sum over, at most `SUM_BLOCK`.
-    out : (R, K) (out).
+    g : (M, R) contiguous.
+    start, count : its rows that are summed over, at most `SUM_BLOCK`.
+    left : room for `LEFT_COLUMNS` columns of them.
+    right, also_right : x, (count, K), as `pack_block` writes it; the second may be empty.
+    out, also_out : (R, K) (out).
     first, last : rows of `out` to do.
-    scratch : (SUM_BLOCK * PANEL,); its dtype selects the arithmetic, as that of packed weights does.
-    add : `REPLACE` or `ADD`.
     """
-    k_columns = x.shape[1]
-    if last <= first:
-        return
-    width = VECTOR_BYTES * VECTORS // scratch.itemsize
-    lanes = VECTOR_BYTES // scratch.itemsize
-    panel, result = address(scratch), address(out)
-    owner, left, stride = _left_columns(g, start, count, first, last - first, scratch)
+    for column in range(first, last, LEFT_COLUMNS):
+        columns = min(LEFT_COLUMNS, last - column)
+        operand, stride, k_len = _left_columns(g, start, count, column, columns, left)
+        _multiply_packed(operand, stride, k_len, right, out, column, columns, add)
+        if also_right.size > 0:
+            _multiply_packed(operand, stride, k_len, also_right, also_out, column, columns, add)
+
+
+@jit
+def _multiply_packed(operand, stride, k_len, right, out, row, rows, add):
+    k_columns = out.shape[1]
+    width = VECTOR_BYTES * VECTORS // right.itemsize
+    lanes = VECTOR_BYTES // right.itemsize
+    panels, result = address(right), address(out)
     for column in range(0, k_columns, width):
         columns = min(width, k_columns - column)
-        k_len = _pack_rows(x, start, count, column, columns, scratch)
-        multiply_rows(scratch, left, _ONE, stride, panel, columns,
-                      result + (first * k_columns + column) * out.itemsize, k_columns, last - first, columns // lanes,
-                      k_len, add)
-    keep_alive(owner)
+        multiply_rows(right, operand, _ONE, stride, panels + column * k_len * right.itemsize, columns,
+                      result + (row * k_columns + column) * out.itemsize, k_columns, rows, columns // lanes, k_len, add)

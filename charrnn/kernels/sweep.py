@@ -24,9 +24,10 @@ from charrnn.kernels.product import (
     REPLACE,
     SUM_BLOCK,
     multiply,
+    multiply_block,
     multiply_share,
-    multiply_transposed,
     pack,
+    pack_block,
     panel_count,
 )
 from charrnn.kernels.random import drop, mix
@@ -210,12 +211,12 @@ def forward_pass(ids, weights, window, share, dropout, key):
     meet(share)
 
 
-def backward_pass(ids, weights, window, share, dropout, key, gradients, scratch):
+def backward_pass(ids, weights, window, share, dropout, key, gradients, sums):
     """From the gradient of the logits to that of every gate, and from `dstates` of the final to the initial states.
 
     Of threads that share columns, the first one goes through the window. All threads share the gradients of the
-    weights, which are summed up block by block while what they are made of is still in a cache; without a `scratch`
-    there are none.
+    weights, which are summed up block by block while what they are made of is still in a cache; without room for
+    `sums` there are none.
     """
     layers = window.z.shape[0]
     steps = ids.shape[0]
@@ -224,9 +225,9 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, scratch)
     units = dh.shape[2]
     block = max(1, SUM_BLOCK // window.z.shape[2])
     multiply(window.logits[:steps], weights.output_back, dh, units, first, last, REPLACE)
-    if scratch.size > 0:
+    if sums.left.size > 0:
         meet_all(share)
-        _output_gradients(window, steps, gradients, share, dropout, scratch)
+        _output_gradients(window, steps, gradients, share, dropout, sums)
     for layer in range(layers - 1, -1, -1):
         if dropout > 0:
             for t in range(steps):
@@ -245,10 +246,10 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, scratch)
                              ADD)
             if layer > 0:
                 multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], units, first, last, REPLACE)
-            if scratch.size > 0:
+            if sums.left.size > 0:
                 meet_all(share)
                 _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout,
-                                 weights.bias_apart.shape[1], scratch, add)
+                                 weights.bias_apart.shape[1], sums, add)
             add = ADD
 
 
@@ -284,11 +285,11 @@ def _share_rows(total, share):
 
 
 @jit
-def _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout, apart, scratch, add):
+def _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout, apart, sums, add):
     """Sum the gradients of a layer's weights over the steps `start` to `end`: a thread's share of their rows.
 
     A block of rows goes into every sum it belongs to before the next one is read. `apart` is how many columns of the
-    recurrent product have a gradient of their own (in `tape`); `scratch` is that of `multiply_transposed`.
+    recurrent product have a gradient of their own (in `tape`).
     """
     batch, gates = window.z.shape[2:]
     units = window.dh.shape[2]
@@ -302,25 +303,33 @@ def _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dr
     tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
     before = window.states[layer, 0, :steps].reshape(rows, units)
     below = _layer_outputs(window, max(layer - 1, 0), steps, dropout).reshape(rows, units)
+    of_before, of_below = sums.right[0], sums.right[1]
     bias = gradients.bias_input[layer]
     for row in range(start * batch, end * batch, SUM_BLOCK):
         count = min(SUM_BLOCK, end * batch - row)
         _add_rows(z, row, count, first, last, bias, add)
+        pack_block(before, row, count, of_before)
+        if layer > 0:
+            pack_block(below, row, count, of_below)
+            multiply_block(z, row, count, first, joined_last, sums.left, of_before, gradients.recurrent[layer],
+                           of_below, gradients.input[layer - 1], add)
+        else:
+            multiply_block(z, row, count, first, joined_last, sums.left, of_before, gradients.recurrent[layer],
+                           of_below[:0], gradients.recurrent[layer], add)
+            _scatter_add(characters, z, row, count, first, last, gradients.table, add)
         if apart > 0:
             _add_rows(tape, row, count, apart_first, apart_last, gradients.bias_recurrent[layer, joined:], add)
-            multiply_transposed(tape, before, row, count, gradients.recurrent[layer, joined:], apart_first, apart_last,
-                                scratch, add)
-        multiply_transposed(z, before, row, count, gradients.recurrent[layer], first, joined_last, scratch, add)
-        if layer > 0:
-            multiply_transposed(z, below, row, count, gradients.input[layer - 1], first, last, scratch, add)
-        else:
-            _scatter_add(characters, z, row, count, first, last, gradients.table, add)
+            multiply_block(tape, row, count, apart_first, apart_last, sums.left, of_before,
+                           gradients.recurrent[layer, joined:], of_below[:0], gradients.recurrent[layer], add)
+            if layer > 0:
+                multiply_block(z, row, count, max(first, joined), last, sums.left, of_below, gradients.input[layer - 1],
+                               of_below[:0], gradients.recurrent[layer], add)
         add = ADD
     _copy(bias[first:joined_last], gradients.bias_recurrent[layer, first:joined_last])
 
 
 @jit
-def _output_gradients(window, steps, gradients, share, dropout, scratch):
+def _output_gradients(window, steps, gradients, share, dropout, sums):
     """As `_layer_gradients`, of the output's weights over the whole window."""
     vocab = window.logits.shape[2]
     rows = steps * window.logits.shape[1]
@@ -331,5 +340,7 @@ def _output_gradients(window, steps, gradients, share, dropout, scratch):
     for row in range(0, rows, SUM_BLOCK):
         count = min(SUM_BLOCK, rows - row)
         _add_rows(dlogits, row, count, first, last, gradients.output_bias, add)
-        multiply_transposed(dlogits, top, row, count, gradients.output, first, last, scratch, add)
+        pack_block(top, row, count, sums.right[0])
+        multiply_block(dlogits, row, count, first, last, sums.left, sums.right[0], gradients.output, sums.right[1, :0],
+                       gradients.output, add)
         add = ADD
