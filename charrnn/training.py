@@ -237,12 +237,11 @@ class Trainer:
             norm = self._step(lr)
             if first:
                 if compiling:
-                    yield CompileEvent(seconds=time.monotonic() - started)
-                yield self._step_event(lr, norm)
-                if compiling:
                     self._sample()  # compiles what evaluates and writes
                     mark_compiled(task)
                     self._compiling, self._eval_at = time.monotonic() - started, self._elapsed()
+                    yield CompileEvent(seconds=self._compiling)
+                yield self._step_event(lr, norm)
             reason = self._over()
             evaluate = self._evaluation_due()
             if not first and (reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS):

@@ -160,3 +160,9 @@ def test_a_terminal_that_gets_narrower_has_what_it_wrapped_erased(width: int, ro
     erased = "\r\x1b[2K" + "\x1b[1A\x1b[2K" * rows
     assert shown.startswith(erased if rows else "\r\x1b[2K\x1b[1A")
     assert max(live.widths) <= width
+
+
+def test_without_room_for_a_bar_there_is_its_text() -> None:
+    screen = _Screen(20)
+    screen.show(plan(), step(), evaluated())
+    assert screen.drawn().splitlines()[0] == " 25%  3:00 left"

@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.checkpoint import Description
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
+from charrnn.console import terminal
 from charrnn.console.results import description_json, description_page
 from charrnn.console.terminal import render
 from charrnn.vocabulary import Vocabulary
@@ -56,6 +57,15 @@ def test_the_history_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"█▄▃▂▂▂▁▁▁▁▁▁  {summary}" in _page(_description())
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert f"  {summary}" in _page(_description()) and "█" not in _page(_description())
+
+
+def test_a_narrow_page_keeps_every_value_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_LOG_WIDTH", 40)
+    page = _page(_description())
+    assert max(map(len, page.splitlines())) <= 40
+    lines = [" ".join(line.split()) for line in page.splitlines()]
+    assert "initial-accumulator 0" in lines and "lr-schedule cosine" in lines and "optimizer adagrad" in lines
+    assert "120 6.00 0.2500 0.3333 1:00" in lines
 
 
 def test_a_history_may_hold_anything() -> None:

@@ -424,3 +424,19 @@ def test_a_full_disk_is_a_warning_and_training_goes_on(tmp_path: Path, monkeypat
     events = train(tmp_path / "run", max_steps=6, eval_every=3)
     assert "training goes on" in of(WarningEvent, events)[0].message
     assert events[-1].step == 6 and not of(CheckpointEvent, events)
+
+
+def test_compiling_ends_when_what_evaluates_is_compiled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    sample = charrnn.training.Trainer._sample
+
+    def sampled(self: charrnn.training.Trainer) -> SampleEvent:
+        happened.append("sampled")
+        return sample(self)
+
+    monkeypatch.setattr(charrnn.training, "is_compiled", lambda task: False)
+    monkeypatch.setattr(charrnn.training, "mark_compiled", lambda task: None)
+    monkeypatch.setattr(charrnn.training.Trainer, "_sample", sampled)
+    for event in trainer(tmp_path / "run", max_steps=3).run():
+        happened.append(type(event).__name__)
+    assert happened[:5] == ["PlanEvent", "CompileEvent", "sampled", "CompileEvent", "StepEvent"]

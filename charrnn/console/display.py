@@ -36,6 +36,7 @@ from charrnn.events import CompileEvent, DoneEvent, EvalEvent, Event, PlanEvent,
 from charrnn.storage import printable
 
 _REDRAWS = 8  # a second
+_NARROW = 30  # columns below which a bar has no room
 _SIDE_BY_SIDE = 70  # columns from which on the losses stand beside the bar
 _FACTS = 40  # columns for where the run stands
 _GAP = 2
@@ -127,8 +128,9 @@ class Display(Report):
             losses = self._curves.rows(bars)
             beside = losses if options.max_width >= _SIDE_BY_SIDE else []
             width = _NUMBERS + bars if beside else 0
-            yield self._progress_row(self._step, beside[:1], width)
-            widths = [options.max_width]
+            row = self._progress_row(self._step, beside[:1], width, options.max_width)
+            yield row
+            widths = [row.cell_len if isinstance(row, Text) else options.max_width]
             room = options.max_width - (width if beside[1:] else 0)
             standing = Text(self._standing(self._step, room), no_wrap=True, overflow="ellipsis")
             if beside[1:]:
@@ -148,12 +150,15 @@ class Display(Report):
         room = min(options.max_width - _NUMBERS - (_FACTS if side_by_side else 0), WIDEST)
         return room if room > 1 else 0
 
-    def _progress_row(self, step: StepEvent, losses: list[Text], width: int) -> Table:
+    def _progress_row(self, step: StepEvent, losses: list[Text], width: int, room: int) -> Table | Text:
+        done = Text(f"{step.progress:4.0%}  {time_left(step)} left", no_wrap=True, overflow="ellipsis")
+        if room < _NARROW:
+            done.truncate(room, overflow="ellipsis")
+            return done
         row = Table.grid(padding=(0, 1), expand=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True)
         bar = ProgressBar(total=1, completed=step.progress, complete_style="cyan", finished_style="cyan")
-        done = Text(f"{step.progress:4.0%}  {time_left(step)} left")
         for text in losses:
             text.pad_right(width - _GAP - text.cell_len)
             done.append(" " * _GAP).append_text(text)

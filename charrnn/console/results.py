@@ -15,7 +15,7 @@ from rich.text import Text
 
 from charrnn.config import option
 from charrnn.console.plan import architecture
-from charrnn.console.terminal import facts
+from charrnn.console.terminal import facts, output_width
 from charrnn.console.text import count, duration, escaped_character, plural, size, sparkline
 from charrnn.model import parameter_shapes
 from charrnn.storage import printable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 400
 _SHOWN_EVALUATIONS = 8
+_NARROW = 70  # columns below which tables are packed closer
 
 
 def description_json(description: Description, path: Path, file_size: int) -> dict[str, Any]:
@@ -88,15 +89,17 @@ def _vocabulary(vocabulary: Vocabulary) -> Text:
 
 
 def _settings(settings: dict[str, Any]) -> Table:
-    """Return settings that have a value, as options, in two columns."""
+    """Return settings that have a value, as options, in two columns where there is room."""
     items = [(option(name)[2:], _value(value)) for name, value in settings.items() if value is not None]
+    columns = 1 if output_width() < _NARROW else 2
     table = Table.grid(padding=(0, 3, 0, 0))
-    for _ in range(2):
-        table.add_column(style="cyan", no_wrap=True)
+    for _ in range(columns):
+        table.add_column(style="cyan", overflow="fold")
         table.add_column(overflow="fold")
-    half = (len(items) + 1) // 2
-    for left, right in zip(items[:half], [*items[half:], ("", "")], strict=False):
-        table.add_row(f"  {left[0]}", left[1], *right)
+    length = -(-len(items) // columns)
+    for first in range(length):
+        cells = [text for name, value in items[first::length] for text in (name, value)]
+        table.add_row(f"  {cells[0]}", *cells[1:])
     return table
 
 
@@ -127,7 +130,7 @@ def _history(evaluations: list[dict[str, Any]]) -> list[RenderableType]:
 
 def _table(*columns: str) -> Table:
     """Return a table without lines, numbers to the right."""
-    table = Table(box=None, padding=(0, 2), show_edge=True, header_style="cyan")
+    table = Table(box=None, padding=(0, 1 if output_width() < _NARROW else 2), header_style="cyan")
     for name in columns:
         table.add_column(name, justify="left" if name in ("", "tensors") else "right", overflow="fold")
     return table

@@ -37,6 +37,11 @@ def render(renderable: RenderableType) -> str:
     return "".join(line.rstrip() + "\n" for line in page.getvalue().split("\n")[:-1])
 
 
+def output_width() -> int:
+    """Return how many columns standard output has."""
+    return console_for(sys.stdout).width
+
+
 def facts(rows: list[tuple[str, str]]) -> Table:
     """Return a table of names and what is to be said about them."""
     table = Table.grid(padding=(0, 2))
