@@ -9,7 +9,8 @@ with, and D characters read in the whole run (every pass counts):
   times the time makes a net twice as large, which reads twice as much.
 - **Regularisation.** A net learns a text by heart the more, the more weights there are for a character of it (W / N)
   and the more often it reads it (D / N). Their product, effort / N², is what dropout follows, by its logarithm: on one
-  million characters none in half a minute, strong dropout in an hour; on many megabytes, none.
+  million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
+  are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
 - **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier.
 
 The figures behind the constants are in docs/quality.md, with the commands that print them. Nothing here needs to be
@@ -41,11 +42,15 @@ UNIT_STEP, FEWEST, MOST, MOST_UNTIMED, WIDEST_ALONE = 64, 64, 1024, 512, 320
 #: Different characters above which each gets a learned vector, of this length; up to there it is one-hot.
 ONE_HOT_CHARACTERS, EMBEDDING_SIZE = 256, 128
 
-#: Dropout where effort / N² is `NO_DROPOUT` times e, and the most there is.
-NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.1, 0.5
+#: Dropout is 0 up to this effort / N², then its slope is by the logarithm, up to the most.
+NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
 
-#: The learning rate of Adam for two layers of 256 units and steps of 2048 characters, and its factor for one layer.
-LR, LR_ALONE = 5e-3, 1.9
+#: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
+SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
+
+#: The learning rate of Adam for two layers of 256 units, its factor for one layer, and the characters of a step below
+#: which it is lower.
+LR, LR_ALONE, FULL_RATE_STEP = 5e-3, 1.9, 1024
 
 
 @dataclass(frozen=True)
@@ -105,18 +110,21 @@ def task_of(characters: int, vocab_size: int, given: Mapping[str, Any]) -> Task:
 def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     """Return what a run takes for the settings that are not in `given`, or are None there."""
     given = {name: value for name, value in given.items() if value is not None}
-    settings = {"batch_size": TrainConfig.batch_size, "seq_len": TrainConfig.seq_len,
+    settings = {"batch_size": SMALL_BATCH, "seq_len": TrainConfig.seq_len,
                 "embedding_size": EMBEDDING_SIZE if task.vocab_size > ONE_HOT_CHARACTERS else 0, **given}
     step = settings["batch_size"] * settings["seq_len"]
     _choose_size(settings, task, step)
+    if "batch_size" not in given and task.read(_weights(settings, task.vocab_size), step) > SMALL_BATCH_READS:
+        settings["batch_size"] = TrainConfig.batch_size
+        step = settings["batch_size"] * settings["seq_len"]
     weights = _weights(settings, task.vocab_size)
     read = task.read(weights, step)
-    strain = weights * read / task.characters**2
+    strain = (weights - settings["hidden_size"] * task.vocab_size) * read / task.characters**2
     dropout = min(max(DROPOUT_SLOPE * math.log(strain / NO_DROPOUT), 0.0), MOST_DROPOUT)
     settings.setdefault("dropout", round(20 * dropout) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
         alone = LR_ALONE if settings["num_layers"] == 1 else 1.0
-        rate = LR * alone * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / 2048))
+        rate = LR * alone * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
         settings.setdefault("lr", float(f"{min(rate, 1e-2):.1g}"))
     chosen = {name: value for name, value in settings.items() if name not in given}
     return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
