@@ -32,7 +32,7 @@ from charrnn.kernels.product import (
     panel_count,
     sum_room,
 )
-from charrnn.kernels.share import Share, meet_all, new_barrier
+from charrnn.kernels.share import ALONE, Share, meet_all
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.kernels.sweep import Weights, Window, pack_weights
 from charrnn.kernels.tile import HAS_BF16
@@ -191,7 +191,7 @@ class Network:
                 job(share._replace(first=rows * part // parts, last=rows * (part + 1) // parts))
 
         if rows == 1 and not by_columns:
-            work(Share(0, 0, 0, 1, new_barrier()))
+            work(ALONE)
         elif self.team.run_together(work) and by_columns:
             self._crowded = CROWDED_JOBS
 
@@ -282,7 +282,7 @@ class Network:
         window.logits[:steps] = 0
         window.logits[steps - 1, 0, int(np.argmax(top[:self.config.vocab_size])) if target is None else target] = 1
         window.dstates[...] = 0
-        self._backward(ids, self.weights, window, Share(0, 1, 0, 1, new_barrier()), 0.0, np.uint64(0),
+        self._backward(ids, self.weights, window, ALONE._replace(last=1), 0.0, np.uint64(0),
                        self._gradients, self._no_sums)
         dgates, groups = window.z[0, :steps, 0], self.layout.groups(self.flat)
         gradient = dgates @ groups["first"] if self.config.embedding_size else dgates @ groups["table"].T

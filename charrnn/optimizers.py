@@ -78,7 +78,7 @@ class Optimizer:
             part, parts, chunks = share.member, share.members, len(self._sums)
             update.square_sums(gradient, self._sums, chunks * part // parts, chunks * (part + 1) // parts)
             meet_all(share)
-            norm = norms[part] = math.sqrt(self._sums.sum(dtype=np.float64))
+            norm = norms[part] = math.sqrt(update.total(self._sums))
             if not math.isfinite(norm):
                 return
             self._apply(gradient, norm, lr, seq_len, part, parts)
@@ -97,7 +97,8 @@ class Optimizer:
         config = self.config
         clip = min(1.0, config.clip_norm / (norm + _MIN_NORM)) if config.clip_norm else 1.0
         limit = config.clip_value / seq_len if config.clip_value else math.inf
-        for start, stop, decay in ((0, self.decayed, config.weight_decay), (self.decayed, self.flat.size, 0.0)):
+        ranges = [(0, self.decayed, config.weight_decay), (self.decayed, self.flat.size, 0.0)]
+        for start, stop, decay in ranges if config.weight_decay else [(0, self.flat.size, 0.0)]:
             # In whole chunks: what is left over after a kernel's last full vector may be rounded in another way.
             chunks = -(-(stop - start) // update.NORM_CHUNK)
             first, last = chunks * part // parts, chunks * (part + 1) // parts

@@ -52,8 +52,11 @@ class Team:
 
         Returns whether threads had to wait for one that had no core.
         """
-        from charrnn.kernels.share import Share, abandon, new_barrier, was_crowded
+        from charrnn.kernels.share import ALONE, Share, abandon, new_barrier, was_crowded
 
+        if self.size == 1:
+            job(ALONE)
+            return False
         barrier = new_barrier()
 
         def work(part: int, parts: int) -> None:

@@ -333,7 +333,7 @@ def test_memory_grows_with_what_it_is_made_of() -> None:
     base = memory_needed(config, 50, 64)
     assert base < memory_needed(config, 100, 64) < memory_needed(config, 100, 640)
     assert memory_needed(config.replace(hidden_size=512), 1, 1) > 3.5 * memory_needed(config, 1, 1)
-    window = 4 * 50 * 64 * 2 * 6 * 256  # z, states and tape of both layers
+    window = 4 * 50 * 64 * 2 * 6 * 256  # z and states of both layers
     parameters = 4 * 7 * 856_640
     assert window + parameters < base < 1.25 * (window + parameters)
 

@@ -31,22 +31,21 @@ def _apply_tanh(z):
 
 
 @jit
-def _advance(i, f, g, o, c_prev, c, tanh_c, h):
+def _advance(i, f, g, o, c_prev, c, h):
     for j in range(h.size):
         new = f[j] * c_prev[j] + i[j] * g[j]
         c[j] = new
-        tanh_c[j] = tanh(new)
-        h[j] = o[j] * tanh_c[j]
+        h[j] = o[j] * tanh(new)
 
 
 @jit
 def forward(z, u, bias_apart, states, t, b, tape):
-    """One step of one row; the arguments are those of `Cell`, states (h, c), tape tanh(c')."""
+    """One step of one row; the arguments are those of `Cell`, states (h, c)."""
     n = states.shape[3]
     _apply_sigmoid(z[:2 * n])
     _apply_tanh(z[2 * n:3 * n])
     _apply_sigmoid(z[3 * n:])
-    _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], tape,
+    _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b],
              states[0, t + 1, b])
 
 
@@ -54,15 +53,14 @@ def forward(z, u, bias_apart, states, t, b, tape):
 def hold(z, states, t, b, tape, unit, value):
     """Put `value` in the place of c' of one unit; h' = o * tanh(c') follows."""
     states[1, t + 1, b, unit] = value
-    tape[unit] = tanh(value)
-    states[0, t + 1, b, unit] = z[3 * states.shape[3] + unit] * tape[unit]
+    states[0, t + 1, b, unit] = z[3 * states.shape[3] + unit] * tanh(states[1, t + 1, b, unit])
 
 
 @jit
-def _retreat(i, f, g, o, c_prev, tanh_c, dh_out, dh_next, dc):
-    one = tanh_c.dtype.type(1)
-    for j in range(tanh_c.size):
-        it, ft, gt, ot, th = i[j], f[j], g[j], o[j], tanh_c[j]
+def _retreat(i, f, g, o, c_prev, c, dh_out, dh_next, dc):
+    one = c.dtype.type(1)
+    for j in range(c.size):
+        it, ft, gt, ot, th = i[j], f[j], g[j], o[j], tanh(c[j])  # computing tanh(c') again is cheaper than keeping it
         dh = dh_out[j] + dh_next[j]
         d = dc[j] + dh * ot * (one - th * th)
         i[j] = d * gt * it * (one - it)
@@ -76,9 +74,10 @@ def _retreat(i, f, g, o, c_prev, tanh_c, dh_out, dh_next, dc):
 def backward(z, states, t, b, tape, dh, dstates):
     """One step back of one row; the arguments are those of `Cell`."""
     n = states.shape[3]
-    _retreat(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], tape, dh, dstates[0, b], dstates[1, b])
+    _retreat(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], dh,
+             dstates[0, b], dstates[1, b])
     dstates[0, b][:] = 0  # h reaches the step through the recurrent product alone
 
 
-CELL = Cell(name="lstm", gates=("i", "f", "g", "o"), states=("h", "c"), kept=1, apart=0, forget_gate=1,
+CELL = Cell(name="lstm", gates=("i", "f", "g", "o"), states=("h", "c"), kept=0, apart=0, forget_gate=1,
             forward=forward, hold=hold, backward=backward)

@@ -48,6 +48,10 @@ def new_barrier() -> np.ndarray:
     return np.zeros(4 * _LINE, np.int64)
 
 
+#: The share, of no rows yet, of a thread that works alone.
+ALONE = Share(0, 0, 0, 1, new_barrier())
+
+
 def abandon(barrier: np.ndarray) -> None:
     """Let go all who wait, now and later: one of them failed, and the results will not be used."""
     barrier[3 * _LINE] = 1

@@ -26,6 +26,15 @@ def square_sums(gradient, sums, first, last):
         sums[i] = total
 
 
+@jit
+def total(sums):
+    """Return the sum of `square_sums` in float64."""
+    result = 0.0
+    for i in range(sums.size):
+        result += np.float64(sums[i])
+    return result
+
+
 @jit(inline="always")
 def _clipped(g, clip, limit):
     """Return one element of the gradient after both kinds of clipping; `limit` is infinite where there is none."""
