@@ -113,6 +113,8 @@ class ModelConfig(_Checked):
     num_layers : L, recurrent layers on top of each other.
     embedding_size : E, length of the learned vector that stands for a character; 0 means one-hot.
     dropout : probability with which an output of a layer is left out in training.
+    recurrent_dropout : probability with which a recurrent weight is left out of an update in training, for a whole
+        window (DropConnect on the hidden-to-hidden matrices, Merity, Keskar and Socher 2017).
     recurrent_bias : whether the recurrent product has a bias of its own, as in PyTorch, or keeps it at 0.
     """
 
@@ -122,6 +124,7 @@ class ModelConfig(_Checked):
     num_layers: int = 2
     embedding_size: int = 0
     dropout: float = 0.0
+    recurrent_dropout: float = 0.0
     recurrent_bias: bool = True
 
     def __post_init__(self) -> None:
@@ -133,6 +136,7 @@ class ModelConfig(_Checked):
         self._whole("num_layers", 1, 1000)
         self._whole("embedding_size", 0, 65536)
         self._real("dropout", 0, 1, open_high=True)
+        self._real("recurrent_dropout", 0, 1, open_high=True)
         if not isinstance(self.recurrent_bias, bool):
             raise ConfigError(f"{option('recurrent_bias')} must be on or off, not {self.recurrent_bias!r}")
 

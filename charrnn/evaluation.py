@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Evaluation:
     unknown : characters that the vocabulary lacks. They are left out: the model neither reads nor predicts them, and
         the loss is the mean over the others, so it says nothing about them.
     chars_per_second : speed.
+    dynamic : True where the model went on learning from the text (`charrnn.dynamic`), else None.
     part, split : "val" or "test" and "tail" or "stream" where the text is the held-out part of a run, else None.
     """
 
@@ -42,6 +43,7 @@ class Evaluation:
     chars_per_second: float
     part: str | None = None
     split: str | None = None
+    dynamic: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a dict that `json.dumps` takes, without those that do not apply."""
@@ -57,6 +59,25 @@ class Scored(NamedTuple):
     known: NDArray[np.bool_]  # (N,)
 
 
+class Predictor(Protocol):
+    """What reads a text and predicts it: a `Network`, or one that learns meanwhile (`charrnn.dynamic`)."""
+
+    @property
+    def states(self) -> np.ndarray:
+        """The states (L, S, B, H padded) that the next window starts from; set in place."""
+
+    @property
+    def seq_len(self) -> int:
+        """The largest T of a window."""
+
+    @property
+    def dtype(self) -> Any:
+        """Of the losses."""
+
+    def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the loss (T, B) of each prediction in a window, in nats; `states` move on."""
+
+
 def mean_loss(network: Network, streams: np.ndarray) -> float:
     """Return nats per character over streams (B, n), each read from its start with the state carried along."""
     network.states[...] = 0
@@ -66,7 +87,7 @@ def mean_loss(network: Network, streams: np.ndarray) -> float:
     return total / (streams.shape[0] * (streams.shape[1] - 1))
 
 
-def score(network: Network, vocabulary: Vocabulary,
+def score(network: Predictor, vocabulary: Vocabulary,
           blocks: Iterable[tuple[str, NDArray[Any]]]) -> Iterator[Scored]:
     """Yield a text with the loss of its characters, in bounded memory; `network` has a batch size of 1.
 
@@ -89,7 +110,8 @@ def score(network: Network, vocabulary: Vocabulary,
         yield Scored(source, code_points, losses, known)
 
 
-def score_streams(network: Network, vocabulary: Vocabulary, streams: np.ndarray, name: str) -> Iterator[Scored]:
+def score_streams(network: Predictor, vocabulary: Vocabulary, streams: np.ndarray,
+                  name: str) -> Iterator[Scored]:
     """Yield streams (B, n), one after the other, with the loss of their characters; `network` has a batch size of B."""
     network.states[...] = 0
     losses = np.concatenate([network.losses(*window) for window in windows(streams, network.seq_len)])
@@ -100,7 +122,7 @@ def score_streams(network: Network, vocabulary: Vocabulary, streams: np.ndarray,
 
 
 def summarize(pieces: Iterable[Scored], *watchers: Callable[[Scored], None], part: str | None = None,
-              split: str | None = None) -> Evaluation:
+              split: str | None = None, dynamic: bool = False) -> Evaluation:
     """Return how well a text was predicted that comes in pieces, each of which is shown to `watchers` as well.
 
     Raises
@@ -121,4 +143,4 @@ def summarize(pieces: Iterable[Scored], *watchers: Callable[[Scored], None], par
     loss = total / characters
     return Evaluation(loss=loss, bpc=loss / math.log(2), perplexity=math.exp(min(loss, 700.0)), characters=characters,
                       unknown=unknown, chars_per_second=characters / max(time.perf_counter() - start, 1e-9), part=part,
-                      split=split)
+                      split=split, dynamic=dynamic or None)

@@ -13,8 +13,9 @@ from charrnn.cells import get_cell
 from charrnn.checkpoint import Checkpoint, load_checkpoint
 from charrnn.config import SampleConfig
 from charrnn.corpus import TextBlock, read_text
+from charrnn.dynamic import DynamicNetwork
 from charrnn.errors import ConfigError
-from charrnn.evaluation import CHUNK, Evaluation, Scored, score, score_streams, summarize
+from charrnn.evaluation import CHUNK, Evaluation, Predictor, Scored, score, score_streams, summarize
 from charrnn.held_out import held_out
 from charrnn.network import Network
 from charrnn.run_folder import find_checkpoint
@@ -138,30 +139,39 @@ class LanguageModel:
                           threads=self._threads)
         return {name: np.ascontiguousarray(values.transpose(1, 0, 2)) for name, values in recorded.items()}
 
-    def evaluate(self, paths: _Paths, *watchers: Callable[[Scored], None], glob: str | None = None) -> Evaluation:
+    def evaluate(self, paths: _Paths, *watchers: Callable[[Scored], None], glob: str | None = None,
+                 dynamic: bool = False) -> Evaluation:
         """Return how well the model predicts texts, one after the other, in bounded memory.
 
         Parameters
         ----------
         paths, glob : files, folders, or "-" for standard input, as for `charrnn eval`.
         watchers : are shown every piece of the text with the loss of its characters.
+        dynamic : let the model learn from what it has predicted as it goes on (`charrnn.dynamic`); `network` and what
+            else this object does are not changed by it.
 
         Raises
         ------
         CorpusError : a text cannot be read, or there is nothing to predict.
         """
         blocks = read_text(paths, self.checkpoint.text, glob=glob, block_size=_BLOCK)
-        return summarize(score(self.network, self.vocabulary, blocks), *watchers)
+        network = self._predictor(1, CHUNK, dynamic)
+        return summarize(score(network, self.vocabulary, blocks), *watchers, dynamic=dynamic)
+
+    def _predictor(self, batch_size: int, seq_len: int, dynamic: bool) -> Predictor:
+        if dynamic:
+            return DynamicNetwork(self.checkpoint, batch_size, threads=self._threads)
+        return self.network if batch_size == 1 else self._network(batch_size, seq_len)
 
     def evaluate_held_out(self, part: str = "val", paths: _Paths = (), *watchers: Callable[[Scored], None],
-                          glob: str | None = None) -> Evaluation:
+                          glob: str | None = None, dynamic: bool = False) -> Evaluation:
         """Return how well the model predicts the part of its own text that training held out.
 
         Parameters
         ----------
         part : "val" or "test".
         paths, glob : the text that it was trained on; no paths mean those that the checkpoint names.
-        watchers : as for `evaluate`.
+        watchers, dynamic : as for `evaluate`.
 
         Raises
         ------
@@ -169,11 +179,10 @@ class LanguageModel:
         CorpusError : the text cannot be read, or is another one.
         """
         streams, split = held_out(self.checkpoint, part, paths, glob=glob)
-        network = self.network
-        if len(streams) > 1:
-            network = self._network(len(streams), self.checkpoint.train.seq_len)
+        network = self._predictor(len(streams), self.checkpoint.train.seq_len, dynamic)
         name = {"val": "validation", "test": "test"}[part] + " part"
-        return summarize(score_streams(network, self.vocabulary, streams, name), *watchers, part=part, split=split)
+        return summarize(score_streams(network, self.vocabulary, streams, name), *watchers, part=part, split=split,
+                         dynamic=dynamic)
 
 
 def load(path: str | os.PathLike[str] | None = None, threads: int | None = None) -> LanguageModel:

@@ -18,6 +18,7 @@ from charrnn.cells import get_cell
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import sweep
+from charrnn.kernels.connections import drop_connections
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.product import (
     ADD,
@@ -34,7 +35,7 @@ from charrnn.kernels.product import (
 )
 from charrnn.kernels.share import ALONE, Share, meet_all
 from charrnn.kernels.softmax import cross_entropy
-from charrnn.kernels.sweep import Weights, Window, pack_weights
+from charrnn.kernels.sweep import Weights, Window, pack_recurrent, pack_weights
 from charrnn.kernels.tile import HAS_BF16
 from charrnn.model import Layout, padded
 from charrnn.threads import Team
@@ -144,6 +145,9 @@ class Network:
             dstates=zeros(layers, len(cell.states), batch, hidden) if training else zeros(0, 0, 0, 0))
         self.states = zeros(layers, len(cell.states), batch, hidden)
         self._losses = np.zeros((steps, batch), self.dtype)
+        # The recurrent weights without the connections that an update leaves out, and whether these are packed now.
+        self._thinned = zeros(layers if training and config.recurrent_dropout else 0, gates, hidden)
+        self._thin = False
         self._first_back: np.ndarray | None = None
         self._parameters = self.layout.kernel_views(self.flat, self._table)
         if training:
@@ -160,6 +164,7 @@ class Network:
 
     def pack_share(self, share: Share) -> None:
         """One thread's share of `pack`; all members of the team take part."""
+        self._thin = False
         pack_weights(self._parameters, self.weights, self.cell.apart, share.member, share.members)
         if self._first is None:
             return
@@ -173,6 +178,18 @@ class Network:
         meet_all(share)
         multiply(groups["embedding"][None], self._first, self._table[None], gates, rows * part // parts,
                  rows * (part + 1) // parts, REPLACE)
+
+    def _leave_out_connections(self, key: int) -> None:
+        """Pack the recurrent weights without those that an update leaves out."""
+        dropout, recurrent, thinned = float(self.config.recurrent_dropout), self._parameters.recurrent, self._thinned
+
+        def work(share: Share) -> None:
+            drop_connections(recurrent, thinned, np.uint64(key), dropout, share.member, share.members)
+            meet_all(share)
+            pack_recurrent(thinned, self.weights, self.cell.apart, share.member, share.members)
+
+        self.team.run_together(work)
+        self._thin = True
 
     def named_parameters(self) -> dict[str, np.ndarray]:
         """Return copies of the parameters under PyTorch's names and shapes."""
@@ -204,7 +221,9 @@ class Network:
         key : decides, with the config, what dropout leaves out.
         """
         steps, window, weights, dropout = len(ids), self._window, self.weights, float(self.config.dropout)
-        seed = np.uint64(key)
+        seed, left_out = np.uint64(key), float(self.config.recurrent_dropout)
+        if left_out:
+            self._leave_out_connections(key)
         window.states[:, :, 0] = self.states
         window.dstates[...] = 0
         scale = 1.0 / ids.size
@@ -219,11 +238,20 @@ class Network:
                 meet_all(share)
                 self._embedding_gradient(share)
 
+        def thin_out(part: int, parts: int) -> None:
+            drop_connections(self._gradients.recurrent, self._gradients.recurrent, seed, left_out, part, parts)
+
         self.share_out(self.batch_size, through)
+        if left_out:
+            self.team.run(thin_out)
         if not self.config.recurrent_bias:
             self._gradients.bias_recurrent[...] = 0
         self.states = window.states[:, :, steps].copy()
         return float(self._losses[:steps].sum(dtype=np.float64) * scale)
+
+    def window_losses(self, steps: int) -> np.ndarray:
+        """Return the loss (T, B) of each prediction, in nats, in the window that `loss_and_gradient` last saw."""
+        return self._losses[:steps].copy()
 
     def _embedding_gradient(self, share: Share) -> None:
         """Take the gradient of the table apart into that of the embedding and of the first layer's input weights."""
@@ -244,6 +272,8 @@ class Network:
         """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""
         window, weights = self._window, self.weights
         window.states[:, :, 0] = self.states
+        if self._thin:
+            self.pack()
 
         def through(share: Share) -> None:
             self._forward(ids, weights, window, share, 0.0, np.uint64(0))
@@ -263,6 +293,8 @@ class Network:
         """
         window = self._window
         window.states[:, :, 0] = self.states
+        if self._thin:
+            self.pack()
         self.share_out(self.batch_size,
                        lambda share: self._forward(ids, self.weights, window, share, 0.0, np.uint64(0)))
         self.states = window.states[:, :, len(ids)].copy()
@@ -295,13 +327,15 @@ class Network:
 
 
 def memory_needed(config: ModelConfig, batch_size: int, seq_len: int) -> int:
-    """Return about how many bytes training holds: parameters, gradient, moments, packed weights and one window."""
+    """Return about how many bytes training holds: parameters, gradient, moments, copies, packed weights, a window."""
     cell, layers = get_cell(config.cell), config.num_layers
     hidden, vocab = padded(config.hidden_size), padded(config.vocab_size)
     rows = batch_size * seq_len
     a_row = (len(cell.gates) + len(cell.states) + cell.kept + (1 if config.dropout else 0)) * hidden * layers
-    # Four buffers of all parameters; packed both ways for training, one way for evaluation.
-    return 4 * (7 * Layout(config).size + rows * (a_row + hidden + vocab))
+    thinned = layers * len(cell.gates) * hidden * hidden if config.recurrent_dropout else 0
+    # Parameters, gradient, two moments and the average; the last good state of all but the gradient; packed both ways
+    # for training, one way for evaluation.
+    return 4 * (12 * Layout(config).size + thinned + rows * (a_row + hidden + vocab))
 
 
 def step_operations(config: ModelConfig, batch_size: int, seq_len: int) -> float:

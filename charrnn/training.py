@@ -45,10 +45,11 @@ from charrnn.network import (
 from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.reader import Reader
 from charrnn.run_folder import RunFolder
+from charrnn.stability import Guard
 from charrnn.storage import printable
 from charrnn.streams import split_text
 from charrnn.threads import physical_memory, thread_count
-from charrnn.training_state import Progress, restore, state_arrays, stored_progress
+from charrnn.training_state import Progress, buffers, restore, state_arrays, stored_progress
 
 #: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
 EVALUATIONS, EVALUATION_SHARE = 20, 0.1
@@ -233,8 +234,10 @@ class Trainer:
         self._last_seconds, self._last_characters, self._compiling = self._elapsed(), self._progress.characters, 0.0
         reason = self._over()
         while not reason:
-            lr = learning_rate(self.config, self._share_done())
-            norm = self._step(lr)
+            lr = self._guard.rate * learning_rate(self.config, self._share_done())
+            norm, diverged = self._step(lr)
+            if diverged:
+                yield self._go_back(diverged)
             if first:
                 if compiling:
                     self._sample()  # compiles what evaluates and writes
@@ -243,7 +246,11 @@ class Trainer:
                     yield CompileEvent(seconds=self._compiling)
                 yield self._step_event(lr, norm)
             reason = self._over()
-            evaluate = self._evaluation_due()
+            due = self._evaluation_due()
+            evaluate = due and bool(split.val.size)
+            if due and not evaluate:
+                self._guard.keep()
+                self._eval_at = self._elapsed()
             if not first and (reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS):
                 yield self._step_event(lr, norm)
             first = False
@@ -276,12 +283,14 @@ class Trainer:
         self._average = average = Average(self.config.average, self._network.flat)
         self._reader = functools.cache(lambda: Reader(self._network, average.flat, split.val))  # when first asked for
         self._saved = -1
+        self._buffers = buffers(self._network, self._optimizer, average)
+        self._guard = Guard(self._buffers, self._progress)
         if self._resume and start:
-            self._saved = self._progress.step
-            restore(start, self._network, self._optimizer, average)
+            self._saved = self._optimizer.step_count = self._progress.step
+            self._guard.start_again(restore(start, self._network, self._buffers))
 
-    def _step(self, lr: float) -> float:
-        """Make one update and return the norm of its gradient."""
+    def _step(self, lr: float) -> tuple[float, str]:
+        """Make one update and return the norm of its gradient, and how it shows that the run has diverged, or ''."""
         progress, network = self._progress, self._network
         if progress.window == 0:
             network.states[...] = 0  # the streams start again
@@ -289,13 +298,17 @@ class Trainer:
         key = int(mix(np.uint64(self.config.seed), np.uint64(progress.step)))
         loss = network.loss_and_gradient(ids, targets, key)
         norm = self._optimizer.step(network.gradient, lr, len(ids), network.team, network.pack_share)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise TrainingError(f"training diverged at step {progress.step + 1}: the loss is no longer a number; "
-                                f"use a lower --lr than {self.config.peak_lr:g}, or clip the gradient with --clip-norm "
-                                f"(saved checkpoints in {self.run_folder.path} are intact)")
         progress.read(ids.size, loss, self._split.windows)
         self._average.update(progress.step, network.team)
-        return norm
+        return norm, self._guard.diverged(loss, norm, ids.size)
+
+    def _go_back(self, diverged: str) -> WarningEvent:
+        """Go back to the last good state, since the run has diverged."""
+        message = self._guard.go_back(diverged, self.config.peak_lr)
+        self._optimizer.step_count = self._progress.step
+        self._network.states[...] = 0
+        self._network.pack()
+        return WarningEvent(message=message)
 
     def _over(self) -> str:
         """Return why the run ends now, or ''."""
@@ -316,8 +329,9 @@ class Trainer:
     def _step_event(self, lr: float, norm: float) -> StepEvent:
         progress, seconds = self._progress, self._elapsed()
         speed = (progress.characters - self._last_characters) / max(seconds - self._last_seconds, 1e-9)
-        event = StepEvent(step=progress.step, epoch=self._epoch(), loss=progress.loss_sum / progress.loss_steps, lr=lr,
-                          grad_norm=norm, chars_per_second=speed, seconds=seconds, progress=self._share_done())
+        loss = progress.loss_sum / progress.loss_steps if progress.loss_steps else math.nan
+        event = StepEvent(step=progress.step, epoch=self._epoch(), loss=loss, lr=lr, grad_norm=norm,
+                          chars_per_second=speed, seconds=seconds, progress=self._share_done())
         progress.loss_sum, progress.loss_steps = 0.0, 0
         self._last_seconds, self._last_characters = seconds, progress.characters
         self._reported = time.monotonic()
@@ -332,8 +346,6 @@ class Trainer:
             self._elapsed() >= self._saved_at + self.config.save_seconds
 
     def _evaluation_due(self) -> bool:
-        if not self._split.val.size:
-            return False
         if self.config.eval_every is not None:
             return self._due(self.config.eval_every)
         if self.config.max_time is None:
@@ -345,8 +357,10 @@ class Trainer:
         progress = self._progress
         reader, started = self._reader(), time.monotonic()
         val_loss = reader.loss()
-        if not math.isfinite(val_loss):
-            raise TrainingError(f"the validation loss at step {progress.step} is not a number: use a lower --lr")
+        while not math.isfinite(val_loss):
+            yield self._go_back("the validation loss is not a number")
+            val_loss = reader.loss()
+        self._guard.keep()
         best = progress.best_val_loss is None or val_loss < progress.best_val_loss
         if best:
             progress.best_val_loss, progress.worse = val_loss, 0
@@ -376,7 +390,10 @@ class Trainer:
         """Write a checkpoint; a failure is a warning, and the next occasion tries again."""
         path = self.run_folder.best if kind == "best" else self.run_folder.last
         progress = asdict(self._progress) | {"seconds": self._elapsed()}
-        state = state_arrays(self._network, self._optimizer, self._average) if kind == "last" else {}
+        state = {}
+        if kind == "last":
+            kept = self._guard.kept if self._progress.kept_step != progress["step"] else None
+            state = state_arrays(self._network, self._buffers, kept)
         corpus = self.corpus.to_json() | {"most_frequent": self.corpus.start_id}
         try:
             save_checkpoint(path, Checkpoint(

@@ -7,6 +7,8 @@ Randomness is a hash of the seed and the step, and needs no state.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,8 +20,6 @@ from charrnn.network import Network
 from charrnn.optimizers import Optimizer
 from charrnn.storage import printable
 
-_MOMENTS = ("first", "second")
-_TRAINED = "trained"
 _MOST = 2**62
 
 
@@ -36,13 +36,19 @@ class Progress:
     worse: int = 0  # evaluations in a row without a better loss
     loss_sum: float = 0.0  # of the steps since the last step event
     loss_steps: int = 0
+    setbacks: int = 0  # times that it diverged and went back (`charrnn.stability`)
+    kept_step: int = 0  # after which it was in the state that it would go back to
+    recent_loss: float = 0.0
+    usual_loss: float = 0.0
+    watched: int = 0  # steps that these are averaged over, at most
 
     def read(self, characters: int, loss: float, windows: int) -> None:
-        """Move on by one window of a pass of `windows`."""
+        """Move on by one window of a pass of `windows`; a loss that is no number does not count."""
         self.step += 1
         self.characters += characters
-        self.loss_sum += loss
-        self.loss_steps += 1
+        if math.isfinite(loss):
+            self.loss_sum += loss
+            self.loss_steps += 1
         self.window += 1
         if self.window == windows:
             self.window, self.epoch = 0, self.epoch + 1
@@ -75,23 +81,42 @@ def _useless(why: str) -> CheckpointError:
                            "--init-from")
 
 
-def state_arrays(network: Network, optimizer: Optimizer, average: Average) -> dict[str, np.ndarray]:
-    """Return what a checkpoint needs besides its model, under the names that it has for it."""
-    flats = {moment: getattr(optimizer, moment) for moment in _MOMENTS}
-    if average.share:
-        flats[_TRAINED] = network.flat
+def buffers(network: Network, optimizer: Optimizer, average: Average) -> dict[str, np.ndarray]:
+    """Return the buffers (size,) that the next step depends on, the one that is the run's model first."""
+    trained = {"trained": network.flat, "first": optimizer.first, "second": optimizer.second}
+    return {"average": average.flat} | trained if average.share else trained
+
+
+def state_arrays(network: Network, state: Mapping[str, np.ndarray],
+                 kept: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Return what a checkpoint holds besides its model, under the names that it has for it.
+
+    Parameters
+    ----------
+    state : as `buffers` returns it.
+    kept : the same of an earlier state, where one is to be saved with it.
+    """
+    flats = dict(list(state.items())[1:]) | {f"kept.{kind}": flat for kind, flat in (kept or {}).items()}
     arrays = {f"{TRAINING_STATE}{kind}.{name}": array for kind, flat in flats.items()
               for name, array in network.layout.to_named(flat).items()}
     arrays[f"{TRAINING_STATE}states"] = network.states[..., :network.config.hidden_size].copy()
     return arrays
 
 
-def restore(start: Checkpoint, network: Network, optimizer: Optimizer, average: Average) -> None:
-    """Put what a checkpoint holds back in its places; `network` and `average` hold its model already.
+def restore(start: Checkpoint, network: Network, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Put what a checkpoint holds back in its places, its model aside, which `state` holds already.
+
+    Parameters
+    ----------
+    state : as `buffers` returns it.
+
+    Returns
+    -------
+    kept : an earlier state that was saved with it; empty where there is none.
 
     Raises
     ------
-    CheckpointError : it lacks them.
+    CheckpointError : it lacks something.
     """
     arrays = start.training_state
 
@@ -99,13 +124,12 @@ def restore(start: Checkpoint, network: Network, optimizer: Optimizer, average: 
         return network.layout.from_named({name: arrays[f"{TRAINING_STATE}{kind}.{name}"] for name in start.weights})
 
     try:
-        for moment in _MOMENTS:
-            getattr(optimizer, moment)[...] = flat(moment)
-        if average.share:
-            network.flat[...] = flat(_TRAINED)
-            network.pack()
+        for kind in list(state)[1:]:
+            state[kind][...] = flat(kind)
         network.states[..., :network.config.hidden_size] = arrays[f"{TRAINING_STATE}states"]
+        network.pack()
+        with_kept = any(name.startswith(f"{TRAINING_STATE}kept.") for name in arrays)
+        return {kind: flat(f"kept.{kind}") for kind in state} if with_kept else {}
     except (KeyError, ValueError):
         raise CheckpointError("the checkpoint lacks what training needs to go on: start a new run from its weights "
                               "with --init-from") from None
-    optimizer.step_count = Progress(**start.progress).step

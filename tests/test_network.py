@@ -76,6 +76,19 @@ def dropout_masks(config: ModelConfig, steps: int, batch: int, key: int) -> np.n
     return masks
 
 
+def connection_masks(config: ModelConfig, key: int) -> dict[str, np.ndarray]:
+    """Return what the network leaves out of its recurrent weights, (G * H, H) under each one's name."""
+    masks = {}
+    for layer in range(config.num_layers):
+        mask = np.ones(parameter_shapes(config)[f"rnn.weight_hh_l{layer}"])
+        for row in range(len(mask)):
+            gate, unit = divmod(row, config.hidden_size)
+            of_layer = np.uint64(mix(np.uint64(key), np.uint64(config.num_layers + layer)))
+            drop(mask[row], np.uint64(mix(of_layer, np.uint64(gate * 2**20 + unit))), config.recurrent_dropout)
+        masks[f"rnn.weight_hh_l{layer}"] = mask
+    return masks
+
+
 def assert_matches(network: Network, loss: float, expected: dict[str, Any], *, rtol: float, atol: float) -> None:
     """Compare all that a window leaves behind: loss, final states, every gradient."""
     hidden = network.config.hidden_size
@@ -91,8 +104,12 @@ def assert_matches(network: Network, loss: float, expected: dict[str, Any], *, r
 
 def by_reference(config: ModelConfig, window: dict[str, Any], key: int = 0) -> dict[str, Any]:
     masks = dropout_masks(config, *window["ids"].shape, key)
-    tape, gradients = reference.loss_and_gradients(window["weights"], config.cell, window["ids"].astype(int),
+    thinned = connection_masks(config, key) if config.recurrent_dropout else {}
+    weights = window["weights"] | {name: window["weights"][name] * mask for name, mask in thinned.items()}
+    tape, gradients = reference.loss_and_gradients(weights, config.cell, window["ids"].astype(int),
                                                    window["targets"].astype(int), window["state"], masks)
+    for name, mask in thinned.items():
+        gradients.weights[name] *= mask  # by the chain rule, through weights * mask
     return {"logits": tape.logits, "loss": gradients.loss, "final": tape.final_state, "dstate": gradients.state,
             "gradients": gradients.weights}
 
@@ -106,6 +123,27 @@ def test_float64_equals_the_reference(cell: str, size: tuple[int, ...], dropout:
     network = build(config, window)
     loss = network.loss_and_gradient(window["ids"], window["targets"], key=7)
     assert_matches(network, loss, by_reference(config, window, key=7), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_connections_are_left_out_of_an_update_and_of_nothing_else(cell: str) -> None:
+    config = model(cell, (65, 0, 17, 2), dropout=0.3, recurrent_dropout=0.4)
+    window = draw(config, steps=5, batch=3)
+    masks = connection_masks(config, key=7)
+    assert np.mean(masks["rnn.weight_hh_l0"] == 0) == pytest.approx(0.4, abs=0.1)
+    assert not np.array_equal(*masks.values())
+    network = build(config, window)
+    for key in (7, 8, 7):
+        network.states[..., :17] = np.array(window["state"])
+        loss = network.loss_and_gradient(window["ids"], window["targets"], key=key)
+        assert_matches(network, loss, by_reference(config, window, key=key), rtol=1e-9, atol=1e-13)
+    whole = build(config.replace(dropout=0.0, recurrent_dropout=0.0), window)
+    network.states[...] = whole.states
+    np.testing.assert_array_equal(network.losses(window["ids"], window["targets"]),
+                                  whole.losses(window["ids"], window["targets"]))
+    network.loss_and_gradient(window["ids"], window["targets"], key=7)
+    network.states[...] = whole.states = build(config, window).states
+    np.testing.assert_array_equal(network.logits(window["ids"]), whole.logits(window["ids"]))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -149,7 +187,7 @@ def test_goldens(cell: str, case: str, precision: str, rtol: float, atol: float)
 @pytest.mark.parametrize("embedding_size", [0, 3])
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_by_central_difference(cell: str, embedding_size: int, num_layers: int, dropout: float) -> None:
-    config = model(cell, (4, embedding_size, 3, num_layers), dropout=dropout)
+    config = model(cell, (4, embedding_size, 3, num_layers), dropout=dropout, recurrent_dropout=dropout / 2)
     window = draw(config, steps=4, batch=2, seed=5)
     network = build(config, window)
     start = network.states.copy()
@@ -190,7 +228,7 @@ PRECISIONS = ["f32", "f64", pytest.param("bf16", marks=pytest.mark.skipif(not HA
 @pytest.mark.parametrize("cell, embedding_size", [("lstm", 0), ("lstm", 5), ("gru", 0), ("rnn", 5)])
 def test_threads_change_no_bit(cell: str, embedding_size: int, precision: str) -> None:
     # More rows than one summation block of the weight gradient, and matrices of several panels.
-    config = model(cell, (65, embedding_size, 49, 2), dropout=0.2)
+    config = model(cell, (65, embedding_size, 49, 2), dropout=0.2, recurrent_dropout=0.3)
     window = draw(config, steps=43, batch=7)
     results = []
     for threads in (1, 2, 3, 9):
@@ -207,7 +245,7 @@ def test_threads_change_no_bit(cell: str, embedding_size: int, precision: str) -
 @pytest.mark.parametrize("embedding_size", [0, 5])
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_stays_zero(cell: str, embedding_size: int) -> None:
-    config = model(cell, (5, embedding_size, 9, 2), dropout=0.3)
+    config = model(cell, (5, embedding_size, 9, 2), dropout=0.3, recurrent_dropout=0.3)
     window = draw(config, steps=6, batch=3)
     network = build(config, window, "f32")
     optimizer = Optimizer(TrainConfig(optimizer="adamw", weight_decay=0.1), network.flat, network.layout.decayed)
@@ -334,7 +372,7 @@ def test_memory_grows_with_what_it_is_made_of() -> None:
     assert base < memory_needed(config, 100, 64) < memory_needed(config, 100, 640)
     assert memory_needed(config.replace(hidden_size=512), 1, 1) > 3.5 * memory_needed(config, 1, 1)
     window = 4 * 50 * 64 * 2 * 6 * 256  # z and states of both layers
-    parameters = 4 * 7 * 856_640
+    parameters = 4 * 12 * 856_640
     assert window + parameters < base < 1.25 * (window + parameters)
 
 

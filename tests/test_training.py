@@ -305,7 +305,8 @@ def run_in_two(folder: Path, stop_at: int, text: str, **settings: Any) -> list[E
 @pytest.mark.parametrize("stop_at", [6, 14])
 def test_resumed_equals_uninterrupted(cell: str, optimizer: str, split: str, dropout: float, average: float,
                                       stop_at: int, tmp_path: Path, every_step: None) -> None:
-    settings = {"cell": cell, "optimizer": optimizer, "split": split, "dropout": dropout, "average": average,
+    settings = {"cell": cell, "optimizer": optimizer, "split": split, "dropout": dropout,
+                "recurrent_dropout": dropout / 2, "average": average,
                 "num_layers": 2, "embedding_size": 5 if cell == "gru" else 0, "max_steps": 24, "eval_every": 5,
                 "lr": 0.01}
     text = TEXT[:500]  # an epoch has 11 or 12 steps, so both stops fall within one

@@ -16,6 +16,7 @@ EXAMPLES = """
 charrnn eval checkpoints/novel other-novel.txt
 charrnn eval checkpoints/novel other-novel.txt --worst 10
 charrnn eval checkpoints/novel --part val
+charrnn eval checkpoints/novel --part val --dynamic
 charrnn eval checkpoints/code src/ --glob '*.py' --per-char losses.jsonl
 head -n 100 novel.txt | charrnn eval checkpoints/novel --json
 """
@@ -28,6 +29,9 @@ head -n 100 novel.txt | charrnn eval checkpoints/novel --json
 @option("Text", "--part", type=click.Choice(HELD_OUT),
         help="Evaluate what the run held out of its own text, as its val loss was measured. TEXT is that text, by "
              "default where it was in training.")
+@option("Text", "--dynamic", is_flag=True,
+        help="Dynamic evaluation: once a window is predicted, learn from it, so that what recurs in the text is "
+             "expected. The checkpoint is left as it is.")
 @option("Output", "--worst", type=click.IntRange(1, 1000), metavar="N",
         help="Show the N lines that surprised the model most.")
 @option("Output", "--per-char", type=click.Path(), metavar="FILE",
@@ -36,7 +40,7 @@ head -n 100 novel.txt | charrnn eval checkpoints/novel --json
 @option("Output", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob: str | None, part: str | None,
-            worst: int | None, per_char: str | None, threads: int | None, as_json: bool) -> int:
+            dynamic: bool, worst: int | None, per_char: str | None, threads: int | None, as_json: bool) -> int:
     """Measure the loss of a text under a model.
 
     CHECKPOINT is a checkpoint file or a run folder. TEXT is one or more files or folders, or - for standard input,
@@ -62,9 +66,9 @@ def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob
             file = files.enter_context(Path(per_char).open("w", encoding="utf-8"))
             watchers.append(CharacterLog(file, as_bytes=model.vocabulary.bytes).add)
         if part is None:
-            result = model.evaluate(text or ("-",), *watchers, glob=glob)
+            result = model.evaluate(text or ("-",), *watchers, glob=glob, dynamic=dynamic)
         else:
-            result = model.evaluate_held_out(part, text, *watchers, glob=glob)
+            result = model.evaluate_held_out(part, text, *watchers, glob=glob, dynamic=dynamic)
     found = lines.lines() if lines else []
     if as_json:
         more = {"worst": [line.to_json() for line in found]} if lines else {}

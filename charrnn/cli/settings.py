@@ -24,6 +24,7 @@ MODEL = {
     "num_layers": Setting("Layers on top of each other."),
     "embedding_size": Setting("Length of a learned vector for each character; 0: one-hot."),
     "dropout": Setting("Probability of leaving out an output of a layer in training."),
+    "recurrent_dropout": Setting("Probability of leaving out a recurrent weight in training, anew for every update."),
     "recurrent_bias": Setting("A bias of its own for the recurrent product, as in PyTorch."),
 }
 OPTIMIZATION = {

@@ -25,6 +25,7 @@ EXAMPLES = """
 charrnn train novel.txt --max-time 15m
 charrnn train src/ --glob '*.py' --num-layers 3 --hidden-size 512
 zcat logs.gz | charrnn train - --bytes
+charrnn train novel.txt --dropout 0.3 --recurrent-dropout 0.2 --average 0.1
 charrnn train novel.txt --preset min-char-rnn --max-steps 10000
 charrnn train novel.txt --resume --out checkpoints/novel --epochs 20
 charrnn train novel.txt --config large.toml --seed 2

@@ -61,6 +61,8 @@ def _measures(result: Evaluation) -> Table:
     rows = [("loss", f"{result.loss:.4f} nats per character"), ("bpc", f"{result.bpc:.4f} bits per character"),
             ("perplexity", f"{result.perplexity:.4g}"), ("characters", count(result.characters)),
             ("unknown", _unknown(result)), ("speed", f"{rate(result.chars_per_second)} characters/s")]
+    if result.dynamic:
+        rows[0] = ("loss", f"{result.loss:.4f} nats per character, learning from the text (--dynamic)")
     if result.part and result.split:
         rows.insert(0, ("text", f"{_PARTS[result.part]}: {_SPLITS[result.split]} (--split {result.split})"))
     return facts(rows)

@@ -45,7 +45,8 @@ def architecture(config: dict[str, Any]) -> str:
     """Return a model's shape in words."""
     layers = f"{count(config['num_layers'])} × {count(config['hidden_size'])} {config['cell'].upper()}"
     below = f"over {embedding} embedded" if (embedding := config["embedding_size"]) else "one-hot"
-    dropout = f", dropout {config['dropout']:g}" if config["dropout"] else ""
+    dropout = "".join(f", {option(name)[2:].replace('-', ' ')} {config[name]:g}"
+                      for name in ("dropout", "recurrent_dropout") if config.get(name))
     return f"{layers}, {below}{dropout}"
 
 
@@ -64,7 +65,7 @@ def _optimizer(config: dict[str, Any]) -> str:
     """Return the update rule and whatever shapes the update."""
     rate = f" at {config['lr']:g}" if config["lr"] is not None else ""
     text = f"{config['optimizer']}{rate}, {config['lr_schedule']} schedule"
-    for name in ("clip_norm", "clip_value", "weight_decay"):
-        if config[name]:
+    for name in ("clip_norm", "clip_value", "weight_decay", "average"):
+        if config.get(name):
             text += f", {option(name)[2:].replace('-', ' ')} {config[name]:g}"
     return text

@@ -93,6 +93,20 @@ def _pack_share(source, transposed, packed, part, parts):
 
 
 @jit
+def pack_recurrent(recurrent, weights, apart, part, parts):
+    """Bring the recurrent matrices of `weights` up to date with (L, G * H, H) `recurrent`, share `part` of `parts`."""
+    joined = recurrent.shape[1] - apart * recurrent.shape[2]
+    for layer in range(recurrent.shape[0]):
+        _pack_share(recurrent[layer, :joined], _ONE, weights.recurrent[layer], part, parts)
+        if apart > 0:
+            _pack_share(recurrent[layer, joined:], _ONE, weights.recurrent_apart[layer], part, parts)
+        if weights.recurrent_back.shape[0] > 0:
+            _pack_share(recurrent[layer, :joined], _ZERO, weights.recurrent_back[layer], part, parts)
+            if apart > 0:
+                _pack_share(recurrent[layer, joined:], _ZERO, weights.apart_back[layer], part, parts)
+
+
+@jit
 def pack_weights(parameters, weights, apart, part, parts):
     """Bring `weights` up to date with `parameters`, share `part` of `parts`; the table is not this function's.
 
@@ -100,21 +114,14 @@ def pack_weights(parameters, weights, apart, part, parts):
     """
     joined = parameters.recurrent.shape[1] - apart * parameters.recurrent.shape[2]
     training = weights.recurrent_back.shape[0] > 0
+    pack_recurrent(parameters.recurrent, weights, apart, part, parts)
     for layer in range(weights.recurrent.shape[0]):
-        recurrent = parameters.recurrent[layer]
-        _pack_share(recurrent[:joined], _ONE, weights.recurrent[layer], part, parts)
-        if apart > 0:
-            _pack_share(recurrent[joined:], _ONE, weights.recurrent_apart[layer], part, parts)
         if layer > 0:
             _pack_share(parameters.input[layer - 1], _ONE, weights.input[layer - 1], part, parts)
-        if training:
-            _pack_share(recurrent[:joined], _ZERO, weights.recurrent_back[layer], part, parts)
-            if joined < recurrent.shape[0]:
-                _pack_share(recurrent[joined:], _ZERO, weights.apart_back[layer], part, parts)
-            if layer > 0:
+            if training:
                 _pack_share(parameters.input[layer - 1], _ZERO, weights.input_back[layer - 1], part, parts)
         if part == 0:
-            for j in range(recurrent.shape[0]):
+            for j in range(parameters.bias_input.shape[1]):
                 weights.bias[layer, j] = parameters.bias_input[layer, j]
                 if j < joined:
                     weights.bias[layer, j] += parameters.bias_recurrent[layer, j]

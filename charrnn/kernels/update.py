@@ -106,3 +106,23 @@ def move_towards(average, p, weight):
     weight = p.dtype.type(weight)
     for i in range(p.size):
         average[i] += weight * (p[i] - average[i])
+
+
+@jit
+def adapt(p, g, square, trained, lr, decay, weight, count):
+    """One step of dynamic evaluation; `square` holds the mean of the squared gradients so far, (size,) as all others.
+
+    It moves to the new squares by the share `weight`. What the gradient is divided by holds, besides the root of its
+    own element, that of the mean over all elements, of which `count` are parameters and no padding. After the step,
+    `p` goes the share `decay` of the way to `trained`.
+    """
+    r = p.dtype.type
+    lr, decay, weight = r(lr), r(decay), r(weight)
+    total = 0.0
+    for i in range(p.size):
+        square[i] += weight * (g[i] * g[i] - square[i])
+        total += square[i]
+    root = r(np.sqrt(total / count)) + r(1e-12)
+    for i in range(p.size):
+        p[i] -= lr * g[i] / (np.sqrt(square[i]) + root)
+        p[i] += decay * (trained[i] - p[i])
