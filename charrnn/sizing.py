@@ -45,6 +45,10 @@ ONE_HOT_CHARACTERS, EMBEDDING_SIZE = 256, 128
 #: Dropout is 0 up to this effort / N², then its slope is by the logarithm, up to the most.
 NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
 
+#: Dropout of recurrent weights for that of outputs. As much of both is so much that a net learns too slowly; without it
+#: a net learns a small text by heart whatever its outputs lack.
+RECURRENT_SHARE = 0.5
+
 #: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
 SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 
@@ -122,6 +126,7 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     strain = (weights - settings["hidden_size"] * task.vocab_size) * read / task.characters**2
     dropout = min(max(DROPOUT_SLOPE * math.log(strain / NO_DROPOUT), 0.0), MOST_DROPOUT)
     settings.setdefault("dropout", round(20 * dropout) / 20)
+    settings.setdefault("recurrent_dropout", round(20 * RECURRENT_SHARE * dropout) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
         alone = LR_ALONE if settings["num_layers"] == 1 else 1.0
         rate = LR * alone * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))

@@ -55,7 +55,8 @@ def test_the_net_reads_enough_text_for_each_of_its_weights() -> None:
 def test_dropout_follows_how_often_the_net_reads_how_little() -> None:
     dropouts = [chosen(seconds=seconds)["dropout"] for seconds in (30, 180, 900, 3600, 36000)]
     assert dropouts == sorted(dropouts) and dropouts[0] == 0 and 0.3 <= dropouts[2] < dropouts[3] <= dropouts[4] == 0.6
-    assert chosen(LARGE)["dropout"] == 0
+    assert chosen(LARGE)["dropout"] == chosen(LARGE)["recurrent_dropout"] == 0
+    assert 0.2 <= chosen(seconds=36000)["recurrent_dropout"] <= 0.3
     assert chosen(LARGE, characters=200_000)["dropout"] == 0.6
 
 
@@ -87,7 +88,7 @@ def test_the_nearest_limit_counts() -> None:
 
 def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
     given = {"hidden_size": 512, "num_layers": 3, "dropout": 0.0, "seq_len": 100, "lr": 0.1}
-    assert set(chosen(seconds=60, given=given)) == {"batch_size", "embedding_size"}
+    assert set(chosen(seconds=60, given=given)) == {"batch_size", "embedding_size", "recurrent_dropout"}
     assert chosen(seconds=60, given={"hidden_size": 96})["num_layers"] == 1
     deep = chosen(seconds=900, given={"num_layers": 3})
     assert "num_layers" not in deep and deep["hidden_size"] < chosen(seconds=900)["hidden_size"]
