@@ -300,25 +300,24 @@ class Network:
         self.states = window.states[:, :, len(ids)].copy()
         return window
 
-    def input_gradient(self, ids: np.ndarray, target: int | None = None) -> np.ndarray:
-        """Return the norm (T,) of the gradient of the last step's logit by each step's input, for a window (T, 1).
+    def input_gradient(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the norms (T, B) of the gradient of each row's last logit by each step's input, for a window (T, B).
 
         The input is the embedding, or the one-hot vector where there is none. The network has to be one for training.
 
         Parameters
         ----------
-        target : the character whose logit it is (None: that with the highest).
+        targets : (B,) the character whose logit it is.
         """
         window, steps = self.forward(ids), len(ids)
-        top = window.logits[steps - 1, 0] + self.weights.output_bias
         window.logits[:steps] = 0
-        window.logits[steps - 1, 0, int(np.argmax(top[:self.config.vocab_size])) if target is None else target] = 1
+        window.logits[steps - 1, np.arange(self.batch_size), targets] = 1
         window.dstates[...] = 0
-        self._backward(ids, self.weights, window, ALONE._replace(last=1), 0.0, np.uint64(0),
-                       self._gradients, self._no_sums)
-        dgates, groups = window.z[0, :steps, 0], self.layout.groups(self.flat)
+        self.share_out(self.batch_size, lambda share: self._backward(
+            ids, self.weights, window, share, 0.0, np.uint64(0), self._gradients, self._no_sums))
+        dgates, groups = window.z[0, :steps], self.layout.groups(self.flat)
         gradient = dgates @ groups["first"] if self.config.embedding_size else dgates @ groups["table"].T
-        return np.linalg.norm(gradient, axis=1)
+        return np.linalg.norm(gradient, axis=2)
 
     def logits(self, ids: np.ndarray) -> np.ndarray:
         """Return the logits (T, B, V) after each character of a window (T, B), without dropout; `states` move on."""

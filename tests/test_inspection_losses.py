@@ -33,6 +33,7 @@ def test_loss_by_distance() -> None:
     assert [(part.name, part.characters, part.loss) for part in loss_by_distance(text, losses)] == [
         ("2-3", 3, 3.0), ("8-15", 1, 7.0)]
     assert loss_by_distance("abc", np.zeros(2)) == []
+    assert [part.name for part in loss_by_distance("()", np.ones(1))] == ["1"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -60,4 +61,4 @@ def test_connectivity_is_the_gradient_of_the_logit(cell: str, embedding_size: in
             gradient.append((logit(inputs + change) - logit(inputs - change)) / 2e-5)
         assert found[step - 7] == pytest.approx(np.linalg.norm(gradient), rel=1e-3)
     assert found.shape == (5,)
-    assert connectivity(config, weights, ids, 3).shape == (4,)
+    assert connectivity(config, weights, ids, 3, 0).shape == (4,)

@@ -60,6 +60,10 @@ class _Page:
                              ".find(element => element.position === arguments[0])", position)
         webdriver.ActionChains(self.driver, duration=0).move_to_element(character).perform()
 
+    def address(self) -> str:
+        """Return the fragment of the address, which follows a change a little later."""
+        return str(self.run("writeAddress(); return location.hash"))
+
     def problems(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
@@ -92,11 +96,13 @@ def test_the_text_is_coloured_by_the_best_finding(page: _Page) -> None:
     shown = page.run("return [...document.querySelectorAll('.line')].slice(0, 3)"
                      ".map(line => line.querySelector('span').textContent)")
     assert "".join(shown).replace("↵", "\n") in TEXT
-    colours = dict(page.run("return [...document.querySelectorAll('.line s')].map(s => [s.textContent, "
+    colours = dict(page.run("return [...document.querySelectorAll('.line s')].map(s => [s.position, "
                             "s.style.background])"))
-    assert colours["n"] != colours["H"]  # n and o are inside quotes, H is never
-    red, _, blue = page.run("return rgb[254]")
-    assert colours["y"] == f"rgb({red}, {page.run('return rgb[254][1]')}, {blue})" and red > blue
+    red, green, blue = page.run("return rgb[254]")
+    assert red > blue
+    for place, colour in colours.items():
+        inside = TEXT[:place + 1].count('"') % 2
+        assert (colour == f"rgb({red}, {green}, {blue})") == bool(inside)
 
 
 def test_pointing_shows_value_gates_and_what_was_expected(page: _Page) -> None:
@@ -130,7 +136,7 @@ def test_the_list_is_searched_and_sorted(page: _Page) -> None:
     page.run("controls.least.value = 0; controls.sort.value = 'feature'; "
              "controls.sort.dispatchEvent(new Event('input'))")
     page.run("step(1)")
-    assert page.text("#headline strong") == "Cell 1:2" and "feature=line_position" in page.run("return location.hash")
+    assert page.text("#headline strong") == "Cell 1:2" and "feature=line_position" in page.address()
 
 
 def test_the_nearest_unit_of_a_feature_without_a_cell_can_be_chosen(page: _Page) -> None:
@@ -173,6 +179,16 @@ def test_a_view_can_be_linked_to(page: _Page) -> None:
         "0:3", len(TEXT) - 1, None, None, "text"]
 
 
+def test_many_changes_write_the_address_once(page: _Page) -> None:
+    written = page.driver.execute_async_script("""
+        const done = arguments[0], written = [], write = history.replaceState;
+        history.replaceState = (...words) => { written.push(words[2]); write.apply(history, words); };
+        for (let t = 0; t < 500; t++) change({ at: t });
+        const look = () => (location.hash.endsWith("at=499") ? done(written) : setTimeout(look, 20));
+        look();""")
+    assert len(written) == 1
+
+
 def test_two_cells_are_compared(page: _Page) -> None:
     page.press("#with", "0:3", "\ue007")
     page.press("#cell", "\ue003" * 5, "0:3", "\ue007")
@@ -180,6 +196,36 @@ def test_two_cells_are_compared(page: _Page) -> None:
     assert "linear-gradient" in page.run("return document.querySelector('.line s').style.background")
     page.press("#with", "\ue003" * 5, "5:1", "\ue007")
     assert page.run("return document.getElementById('with').getAttribute('aria-invalid')") == "true"
+
+
+def test_the_text_is_coloured_by_what_moved_a_prediction(page: _Page) -> None:
+    place = page.run("return moved.start + 40")
+    page.go(f"cell=0:3&at={place}&moved=1")
+    assert "moved the prediction of" in page.text("#notice")
+    shares = page.run("return Array.from({length: 8}, (_, back) => influence(arguments[0] - back, arguments[0]))",
+                      place)
+    colours = page.run("return Array.from({length: 8}, (_, back) => [...document.querySelectorAll('.line s')]"
+                       ".find(s => s.position === arguments[0] - back).style.background)", place)
+    assert max(shares) == 1
+    red, green, blue = page.run("return rgb[254]")
+    assert colours[shares.index(1)] == f"rgb({red}, {green}, {blue})"
+    assert page.run("return influence(arguments[0] + 1, arguments[0])", place) is None
+    page.press("body", "m")
+    assert page.address() == f"#cell=0:3&feature=inside_double_quotes&at={place}"
+    page.press("body", "m")
+    page.run("change({at: 0})")
+    assert "is kept for characters" in page.text("#notice")
+    page.run("document.querySelector('#notice button').click()")
+    assert page.run("return state.at === moved.start")
+
+
+def test_losses_are_shown(page: _Page) -> None:
+    page.press("body", "l")
+    assert page.run("return [state.view, document.getElementById('view-text').hidden]") == ["loss", True]
+    rows = page.run("return [...document.querySelectorAll('#losses tbody tr')].map(row => row.textContent)")
+    assert len(rows) == page.run("return page.loss_by[0].length + page.loss_by[1].length") and "1.50" in rows[0]
+    page.press("#tab-loss", "\ue014")  # right: round to the first
+    assert page.run("return state.view") == "text"
 
 
 def test_keys_reach_everything(page: _Page) -> None:

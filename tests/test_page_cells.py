@@ -16,6 +16,7 @@ import pytest
 
 from charrnn.activations import record
 from charrnn.errors import CheckpointError
+from charrnn.inspection.connectivity import connectivity
 from charrnn.inspection.findings import Finding
 from charrnn.page import cells as page_module
 from charrnn.page.cells import cell_page
@@ -89,6 +90,30 @@ def test_saturation_is_kept_for_each_gate_and_unit() -> None:
     assert np.abs(below[1] / 255 - found.gates["f"].shut).max() <= 0.5 / 255 + 1e-6
 
 
+def test_what_moved_the_predictions_of_a_stretch_is_kept_as_shares_of_the_most() -> None:
+    found, checkpoint = inspection(TEXT, finding())
+    moved = _data(cell_page(found, checkpoint, ""))["moved"]
+    shares = _array(moved["values"]).reshape(moved["length"], moved["reach"])
+    assert (moved["length"], moved["reach"]) == (300, 100) and moved["start"] >= 99
+    for row in (0, 37, 299):  # beyond a batch, and the last
+        position = moved["start"] + row
+        norms = connectivity(checkpoint.model, checkpoint.weights, found.ids, position,
+                             int(found.predictions.ids[position, 0]), reach=100)[::-1]
+        assert np.abs(shares[row] / 255 - norms / norms.max()).max() <= 0.5 / 255 + 1e-5
+
+
+def test_what_moved_the_predictions_of_a_short_text_is_kept_where_there_is_enough_before() -> None:
+    moved = _data(_page("ab" * 30))["moved"]
+    assert (moved["start"], moved["length"], moved["reach"]) == (59, 1, 60)
+
+
+def test_the_losses_are_kept_by_class_and_distance() -> None:
+    by_class, by_distance = _data(_page())["loss_by"]
+    assert {part["name"] for part in by_class} >= {"inside a word", "newline"}
+    assert by_class[0]["loss"] == pytest.approx(1.5)
+    assert [part["name"] for part in by_distance] == ["2-3", "4-7"]
+
+
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_other_cells_have_their_own_gates(cell: str) -> None:
     data = _data(_page(TEXT, finding(source="h"), cell=cell))
@@ -105,6 +130,8 @@ def test_the_largest_page_stays_below_ten_megabytes(cell: str, monkeypatch: pyte
     levels = np.broadcast_to(found.signals.levels[0, :1], (3, 512, len(text)))
     use = {name: replace(one, shut=np.ones((3, 512)), open=np.ones((3, 512))) for name, one in found.gates.items()}
     found = replace(found, signals=replace(found.signals, levels=levels), gates=use)
+    monkeypatch.setattr(page_module, "connectivity_of_stretch", lambda *_, reach, **__: np.ones(
+        (300, reach), np.float32))
     monkeypatch.setattr(page_module, "record_gates", lambda config, weights, ids, cells, gates, threads: np.ones(
         (len(cells), len(gates), len(ids)), np.float32))
     page = cell_page(found, replace(checkpoint, model=config), "")

@@ -51,7 +51,7 @@ def loss_by_distance(text: str, losses: np.ndarray) -> list[LossShare]:
             found.setdefault((place - open_at[opener].pop()).bit_length(), []).append(place - 1)
         elif character in open_at:
             open_at[character].append(place)
-    return [_share(f"{1 << bits - 1}-{(1 << bits) - 1}", losses[places], losses)
+    return [_share("1" if bits == 1 else f"{1 << bits - 1}-{(1 << bits) - 1}", losses[places], losses)
             for bits, places in sorted(found.items())]
 
 

@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.activations import takes_long
 from charrnn.checkpoint import Checkpoint
+from charrnn.inspection.connectivity import connectivity_of_stretch
 from charrnn.inspection.excerpts import excerpt
 from charrnn.inspection.findings import Inspection
 from charrnn.inspection.labels import RULE
+from charrnn.inspection.losses import loss_by_class, loss_by_distance
+from charrnn.kernels.tile import HAS_BF16
 from charrnn.page.document import document
 from charrnn.page.gates import record_gates
 
@@ -26,6 +30,9 @@ ROOM = 7_000_000
 #: Characters of a text that a page shows at most, and findings that it lists.
 MAX_CHARACTERS, MAX_FINDINGS = 100_000, 500
 
+#: Predictions of which the page knows what moved them, and characters that it looks back over for each.
+_MOVED, _REACH = 300, 100
+
 #: Share of the room left beside the predictions that goes to cells over the whole text.
 _WHOLE = 0.6
 
@@ -33,7 +40,7 @@ _WHOLE = 0.6
 _SHARE_STEPS, _LOSS_STEPS, _GATE_STEPS = 255, 16, 15
 
 _STYLES = ("base.css", "cells.css")
-_SCRIPTS = ("base.js", "data.js", "colour.js", "text.js", "list.js", "details.js", "gates.js", "main.js")
+_SCRIPTS = ("base.js", "data.js", "colour.js", "text.js", "list.js", "details.js", "gates.js", "loss.js", "main.js")
 
 
 def cell_page(inspection: Inspection, checkpoint: Checkpoint, facts: str, *, threads: int | None = None) -> str:
@@ -62,6 +69,7 @@ def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, thread
                                    1 + choices + (1 + choices) * ids.itemsize)
     opened = record_gates(config, checkpoint.weights, ids, cells, gates, threads)
     losses = np.append(predictions.losses, 0.0)[:len(ids)]
+    by_class, by_distance = (part(inspection.text, predictions.losses) for part in (loss_by_class, loss_by_distance))
     return {
         "facts": facts, "layers": config.num_layers, "units": config.hidden_size, "gates": gates, "start": start,
         "signal": _signal(inspection),
@@ -73,6 +81,8 @@ def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, thread
         "excerpt": {"start": first, "length": length, "values": _base64(_signed(levels[..., first:first + length]))},
         "below": _steps(np.array([use.shut for use in inspection.gates.values()]), _SHARE_STEPS),
         "above": _steps(np.array([use.open for use in inspection.gates.values()]), _SHARE_STEPS),
+        "moved": _moved(inspection, checkpoint, len(ids), start, threads),
+        "loss_by": [[asdict(part) for part in parts] for parts in (by_class, by_distance)],
         "findings": [finding.to_json() for finding in findings], "none_found": list(inspection.none_found),
         "best": {name: asdict(unit) for name, unit in inspection.best.items()}, "dropped": inspection.dropped,
         "rule": RULE,
@@ -92,6 +102,19 @@ def _opening(inspection: Inspection, characters: int) -> int:
     values = inspection.features[inspection.findings[0].feature][:characters]
     newlines = np.array([char == "\n" for char in inspection.text[:characters]])
     return excerpt(values, 400, newlines=newlines, typical=values.dtype != bool)[0]
+
+
+def _moved(inspection: Inspection, checkpoint: Checkpoint, characters: int, start: int,
+           threads: int | None) -> dict[str, Any]:
+    """Return how much each character moved the predictions after it, for those of a stretch from `start` on."""
+    config, reach = checkpoint.model, min(_REACH, characters)
+    first = max(reach - 1, min(start, characters - _MOVED))
+    targets = inspection.predictions.ids[first:min(first + _MOVED, characters), 0]
+    norms = connectivity_of_stretch(config, checkpoint.weights, inspection.ids, first, targets, reach=reach,
+                                    threads=threads,
+                                    precision="bf16" if HAS_BF16 and takes_long(config, len(inspection.ids)) else "f32")
+    norms /= np.maximum(norms.max(axis=1, keepdims=True), np.float32(1e-30))
+    return {"start": first, "length": len(targets), "reach": reach, "values": _steps(norms, _SHARE_STEPS)}
 
 
 def _fitted(cells: list[tuple[int, int]], characters: int, middle: int, units: int, gates: int,

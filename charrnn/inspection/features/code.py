@@ -40,9 +40,9 @@ comment_dashes = feature("comment --", predicts="\n")(line_comment("--"))
 comment_percent = feature("comment %", predicts="\n")(line_comment("%"))
 
 
-@feature("comment /* */", predicts="*/")
+@feature("comment /* */")
 def block_comment(characters: Iterator[str]) -> Iterator[bool]:
-    """Inside /* */, off with the slash that closes it."""
+    """Inside /* */, off with the slash that closes it. The star tells that slash; what memory helps with is words."""
     inside, before = False, ""
     for character in characters:
         if inside and before == "*" and character == "/":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from charrnn.inspection.feature import feature
+from charrnn.inspection.feature import Track, feature
 
 #: Distances are counted up to here; a unit that counts further than a long line is not looked for.
 _FAR = 200
@@ -44,20 +44,37 @@ def since_space(characters: Iterator[str]) -> Iterator[int]:
         yield distance
 
 
-@feature("indentation depth", "number", "\t ")
-def indentation_depth(characters: Iterator[str]) -> Iterator[int]:
-    """Columns by which the line is indented; a blank line keeps the depth of the one before."""
-    depth, so_far, at_start = 0, 0, True
-    for character in characters:
-        if character == "\n":
-            so_far, at_start = 0, True
-        elif at_start and character == " ":
-            so_far += 1
-        elif at_start and character == "\t":
-            so_far += _TAB - so_far % _TAB
-        elif at_start:
-            depth, at_start = so_far, False
-        yield min(depth, _FAR)
+def indentation(*, of_statements: bool) -> Track:
+    """Return a tracker of the columns by which a line is indented; a blank line keeps those of the one before.
+
+    `of_statements`: so does a line that begins within parentheses or brackets, as in Python's grammar, since it goes
+    on with what the lines before it began.
+    """
+
+    def track(characters: Iterator[str]) -> Iterator[int]:
+        depth, so_far, at_start, open_brackets, before = 0, 0, True, 0, ""
+        for character in characters:
+            if character == "\n":
+                so_far, at_start = 0, True
+                if before == "\n":
+                    open_brackets = 0
+            elif at_start and character == " ":
+                so_far += 1
+            elif at_start and character == "\t":
+                so_far += _TAB - so_far % _TAB
+            elif at_start:
+                at_start = False
+                if not (of_statements and open_brackets):
+                    depth = min(so_far, _FAR)
+            open_brackets = max(open_brackets + (character in "([") - (character in ")]"), 0)
+            before = character
+            yield depth
+
+    return track
+
+
+line_indentation = feature("line indentation", "number", "\t ")(indentation(of_statements=False))
+indentation_depth = feature("indentation depth", "number", "\t ")(indentation(of_statements=True))
 
 
 @feature("in indentation")

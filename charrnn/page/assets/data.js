@@ -26,6 +26,17 @@ const stored = new Map(page.stored.map((cell) => [cell.unit + cell.layer * page.
 }]));
 const excerpt = { start: page.excerpt.start, length: page.excerpt.length, values: signed(page.excerpt.values) };
 
+// For the predictions of a stretch: how much each of the last characters moved them, (length, reach) in 255ths of the most,
+// the nearest character first.
+const moved = { ...page.moved, values: bytes(page.moved.values) };
+
+/** How much a character moved the prediction after another one, from 0 to 1, or null where that was not kept. */
+function influence(position, prediction) {
+  if (prediction < moved.start || prediction >= moved.start + moved.length) return null;
+  const back = prediction - position;
+  return back < 0 || back >= moved.reach ? null : moved.values[(prediction - moved.start) * moved.reach + back] / 255;
+}
+
 function signed(base64) {
   return new Int8Array(bytes(base64).buffer);
 }

@@ -14,17 +14,17 @@ function drawGates() {
 }
 
 function plotOfGate(gate, index) {
-  const figure = make("figure"), pad = 34;
+  const figure = make("figure"), pad = 44;
   figure.append(make("figcaption", "", `gate ${gate}`));
   const svg = figure.appendChild(drawing("svg", {
     viewBox: `0 0 ${SIDE + pad + 8} ${SIDE + pad}`, role: "img", "aria-label": `Saturation of gate ${gate}` }));
   const x = (share) => pad + share * SIDE, y = (share) => SIDE - share * SIDE;
   svg.append(drawing("path", { class: "axis", d: `M${x(0)} ${y(1)}V${y(0)}H${x(1)}L${x(0)} ${y(1)}` }));
   const text = (words, attributes) => svg.appendChild(drawing("text", attributes)).append(words);
-  text("time above 0.9", { x: x(0.5), y: SIDE + 28, "text-anchor": "middle" });
-  text("time below 0.1", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(10 ${y(0.5)}) rotate(-90)` });
+  text("time above 0.9", { x: x(0.5), y: SIDE + 38, "text-anchor": "middle" });
+  text("time below 0.1", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(12 ${y(0.5)}) rotate(-90)` });
   for (const tick of [0, 0.5, 1]) {
-    text(`${100 * tick} %`, { x: x(tick), y: SIDE + 14, "text-anchor": tick ? "middle" : "start" });
+    text(`${100 * tick} %`, { x: x(tick), y: SIDE + 18, "text-anchor": tick === 1 ? "end" : tick ? "middle" : "start" });
     if (tick) text(`${100 * tick}`, { x: x(0) - 4, y: y(tick) + (tick === 1 ? 10 : 4), "text-anchor": "end" });
   }
   for (let cell = 0; cell < unitCount; cell++) {

@@ -7,6 +7,7 @@ const state = {
   other: null, // a second cell to compare with
   at: 0, // the point in the text
   selection: null, // [from, to)
+  moved: false, // whether the text is coloured by what moved the prediction after the point, not by the cell
   view: "text",
   palette: 0,
 };
@@ -35,15 +36,18 @@ function change(changes, { keepAddress = false } = {}) {
     drawOverview();
     drawGates();
   }
-  if (has("cell", "other", "at")) drawNotice();
+  if (has("moved")) element("moved").setAttribute("aria-pressed", state.moved);
+  if (has("cell", "other", "at", "moved")) drawNotice();
   if (has("selection")) drawSelection();
   paintRows();
   showHere(state.at);
-  if (!keepAddress) writeAddress();
+  if (!keepAddress) pending ||= setTimeout(writeAddress, 200);
 }
 
+const VIEWS = ["text", "gates", "loss"];
+
 function showView() {
-  for (const name of ["text", "gates"]) {
+  for (const name of VIEWS) {
     element(`view-${name}`).hidden = name !== state.view;
     element(`tab-${name}`).setAttribute("aria-selected", name === state.view);
     element(`tab-${name}`).tabIndex = name === state.view ? 0 : -1;
@@ -63,14 +67,10 @@ function drawLegend() {
 function drawNotice() {
   const notice = element("notice"), cells = [state.cell, state.other].filter((cell) => cell !== null);
   notice.replaceChildren();
+  if (state.moved) return drawMoved(notice);
   const partial = cells.find((cell) => !stored.has(cell));
   if (partial !== undefined && excerpt.length < length) {
-    notice.append(`Cell ${cellName(partial)} is kept for characters ${excerpt.start.toLocaleString("en")} to ${(excerpt.start + excerpt.length).toLocaleString("en")} only.`);
-    const button = notice.appendChild(make("button", "", "Go there"));
-    button.addEventListener("click", () => {
-      change({ at: excerpt.start });
-      scrollTo(excerpt.start);
-    });
+    notice.append(`Cell ${cellName(partial)} is kept for characters ${range(excerpt)} only.`, buttonTo(excerpt.start));
   }
   if (cells.length === 2) {
     const r = correlation(...cells);
@@ -78,14 +78,42 @@ function drawNotice() {
   }
 }
 
-// The address: #cell=0:43&feature=inside_quotes&with=1:7&at=5231&select=5200-5230&view=gates&palette=1
+/** Say what the colours of influence mean, or where they are known. */
+function drawMoved(notice) {
+  if (influence(state.at, state.at) === null) {
+    return notice.append(`What moved a prediction is kept for characters ${range(moved)} only.`, buttonTo(moved.start));
+  }
+  const { label } = glyphs[expected[state.at * EXPECTED]];
+  notice.append(make("span", "quiet", `How much each character moved the prediction of “${label}” after the chosen one, +1 being the most: `
+    + `norm of d logit / d input, over the last ${moved.reach} characters.`));
+}
+
+function range({ start, length }) {
+  return `${start.toLocaleString("en")} to ${(start + length - 1).toLocaleString("en")}`;
+}
+
+function buttonTo(position) {
+  const button = make("button", "", "Go there");
+  button.addEventListener("click", () => {
+    change({ at: position });
+    scrollTo(position);
+  });
+  return button;
+}
+
+// The address: #cell=0:43&feature=inside_quotes&with=1:7&at=5231&select=5200-5230&moved=1&view=gates&palette=1
+let pending = 0; // browsers complain of an address that changes with every character that the point passes
+
 function writeAddress() {
+  clearTimeout(pending);
+  pending = 0;
   const parts = new URLSearchParams();
   if (state.cell !== null) parts.set("cell", cellName(state.cell));
   if (state.finding !== null) parts.set("feature", page.findings[state.finding].feature);
   if (state.other !== null) parts.set("with", cellName(state.other));
   if (state.at) parts.set("at", state.at);
   if (state.selection) parts.set("select", state.selection.join("-"));
+  if (state.moved) parts.set("moved", 1);
   if (state.view !== "text") parts.set("view", state.view);
   if (state.palette) parts.set("palette", state.palette);
   history.replaceState(null, "", `#${parts.toString().replaceAll("%3A", ":")}`);
@@ -101,7 +129,7 @@ function readAddress() {
   const at = inText(parts.get("at") ?? (ends ? ends[1] : page.start));
   change({
     cell, finding: finding ? finding.index : findingOf(cell), other: parseCell(parts.get("with")), at, selection,
-    view: parts.get("view") === "gates" ? "gates" : "text", palette: parts.get("palette") === "1" ? 1 : 0,
+    moved: parts.get("moved") === "1", view: VIEWS.includes(parts.get("view")) ? parts.get("view") : "text", palette: parts.get("palette") === "1" ? 1 : 0,
   }, { keepAddress: true });
   scrollTo(at);
 }
@@ -121,6 +149,11 @@ element("with").addEventListener("change", ({ target }) => {
 /** Compare with the chosen cell from now on, or stop comparing. */
 function compare() {
   change({ other: state.other === null ? state.cell : null });
+}
+
+/** Show a view, or the text where it is shown already. */
+function toggleView(name) {
+  change({ view: state.view === name ? "text" : name });
 }
 
 let plain = null; // the text as one string, made for the first search
@@ -150,12 +183,14 @@ function findText() {
 
 element("find").addEventListener("keydown", (event) => event.key === "Enter" && findText());
 element("next").addEventListener("click", findText);
-for (const name of ["text", "gates"]) element(`tab-${name}`).addEventListener("click", () => change({ view: name }));
+for (const name of VIEWS) element(`tab-${name}`).addEventListener("click", () => change({ view: name }));
 document.querySelector(".tabs").addEventListener("keydown", (event) => {
-  if (!event.key.startsWith("Arrow")) return;
-  change({ view: state.view === "text" ? "gates" : "text" });
+  const by = { ArrowRight: 1, ArrowLeft: VIEWS.length - 1 }[event.key];
+  if (!by) return;
+  change({ view: VIEWS[(VIEWS.indexOf(state.view) + by) % VIEWS.length] });
   element(`tab-${state.view}`).focus();
 });
+element("moved").addEventListener("click", () => change({ moved: !state.moved }));
 element("palette").addEventListener("click", () => change({ palette: 1 - state.palette }));
 element("theme").addEventListener("click", () => {
   document.documentElement.dataset.theme = theme() === "dark" ? "light" : "dark";
@@ -172,7 +207,8 @@ addEventListener("keydown", (event) => {
     return;
   }
   const action = {
-    "/": () => element("filter").focus(), j: () => step(1), k: () => step(-1), c: compare, g: () => change({ view: state.view === "text" ? "gates" : "text" }),
+    "/": () => element("filter").focus(), j: () => step(1), k: () => step(-1), c: compare, g: () => toggleView("gates"),
+    l: () => toggleView("loss"), m: () => change({ moved: !state.moved }),
     p: () => change({ palette: 1 - state.palette }), "?": () => element("guide").showModal(), Escape: () => change({ selection: null }),
   }[event.key];
   if (!action) return;
@@ -185,4 +221,5 @@ element("rule").textContent = page.rule;
 mixColours(0);
 layOut();
 drawList();
+drawLosses();
 readAddress();

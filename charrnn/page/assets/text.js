@@ -108,13 +108,17 @@ function makeRow(row) {
 
 /** Colour a row by the chosen cells, and mark what is selected and where the point is. */
 function paintRows(lines = shownRows.values()) {
-  const { cell, other, selection, at } = state;
+  const { cell, selection, at } = state, other = state.moved ? null : state.other;
   if (cell === null) return;
   const first = valuesOf(cell), second = other === null ? null : valuesOf(other);
   const value = (kept, t) => kept.values[t - kept.start] ?? null;
+  const moving = (t) => {
+    const share = influence(t, at);
+    return share === null ? null : Math.round(127 * share);
+  };
   for (const line of lines) {
     for (const element of line.characters) {
-      const t = element.position, shade = value(first, t);
+      const t = element.position, shade = state.moved ? moving(t) : value(first, t);
       element.style.background = background(shade, second ? value(second, t) : undefined);
       const chosen = selection && t >= selection[0] && t < selection[1];
       element.className = `${element.sign} ${chosen ? "chosen" : ""} ${t === at ? "point" : ""} ${Math.abs(shade) > 60 ? "strong" : ""}`;
