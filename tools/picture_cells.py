@@ -1,7 +1,8 @@
 """Pictures of `charrnn inspect-cells` for docs/: the terminal as SVG, the page in Chromium as WebP, light and dark.
 
-    python tools/picture_cells.py CHECKPOINT [TEXT]
+    python tools/picture_cells.py CHECKPOINT TEXT [FRAGMENT]
 
+FRAGMENT is the end of the page's address, from its # on, which chooses a cell and a place.
 Needs selenium, Chromium and its driver for the page.
 """
 
@@ -24,7 +25,7 @@ from charrnn.__main__ import main
 from charrnn.run_folder import SHIPPED
 
 DOCS = Path(__file__).parent.parent / "docs"
-COLUMNS, CONTEXT, TOP = 110, 420, 3
+COLUMNS, CONTEXT, TOP = 120, 420, 3
 
 
 class Terminal(io.StringIO):
@@ -52,7 +53,7 @@ def picture_of_terminal(words: list[str]) -> str:
     return re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # fonts from the network
 
 
-def pictures_of_page(page: Path) -> dict[str, bytes]:
+def pictures_of_page(address: str) -> dict[str, bytes]:
     """Return the page in light and in dark, as WebP."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
@@ -65,7 +66,8 @@ def pictures_of_page(page: Path) -> dict[str, bytes]:
         for theme in ("light", "dark"):
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
                                    {"features": [{"name": "prefers-color-scheme", "value": theme}]})
-            driver.get(page.as_uri())
+            driver.get("about:blank")
+            driver.get(address)
             shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 85})
             pictures[theme] = base64.b64decode(shot["data"])
     return pictures
@@ -74,8 +76,9 @@ def pictures_of_page(page: Path) -> dict[str, bytes]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "cells.html"
-        terminal = picture_of_terminal(["inspect-cells", *sys.argv[1:], "--html", str(page), "--top", str(TOP),
-                                        "--context", str(CONTEXT)])
+        words = ["inspect-cells", *sys.argv[1:3]]
+        terminal = picture_of_terminal([*words, "--top", str(TOP), "--context", str(CONTEXT)])
+        picture_of_terminal([*words, "--html", str(page)])
         (DOCS / "inspect-cells-terminal.svg").write_text(terminal, encoding="utf-8")
-        for theme, picture in pictures_of_page(page).items():
+        for theme, picture in pictures_of_page(page.as_uri() + "".join(sys.argv[3:4])).items():
             (DOCS / f"inspect-cells-page-{theme}.webp").write_bytes(picture)

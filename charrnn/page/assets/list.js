@@ -105,7 +105,8 @@ function evidence(finding) {
   fact("p", finding.p_value < 0.001 ? "< 0.001" : finding.p_value.toFixed(3), "chance of such a score, over all units and features");
   const { ablation } = finding;
   if (ablation) {
-    fact("held still", `${signedNumber(ablation.delta)} nats, more than ${ablation.percentile.toFixed(0)} % of random units`,
+    const rivals = ablation.percentile === 100 ? "any random unit" : `${ablation.percentile.toFixed(0)} % of random units`;
+    fact("held still", `${signedNumber(ablation.delta)} nats, more than ${rivals}`,
       `loss of ${ablation.predicted} (${ablation.characters}), with the cell held at its mean`);
   }
   fact("units needed", String(finding.units_needed), "how many together say nearly all that the model's units say");
