@@ -124,7 +124,7 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     weights = _weights(settings, task.vocab_size)
     read = task.read(weights, step)
     strain = (weights - settings["hidden_size"] * task.vocab_size) * read / task.characters**2
-    dropout = min(max(DROPOUT_SLOPE * math.log(strain / NO_DROPOUT), 0.0), MOST_DROPOUT)
+    dropout = min(DROPOUT_SLOPE * math.log(max(strain / NO_DROPOUT, 1.0)), MOST_DROPOUT)
     settings.setdefault("dropout", round(20 * dropout) / 20)
     settings.setdefault("recurrent_dropout", round(20 * RECURRENT_SHARE * dropout) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):

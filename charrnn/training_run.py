@@ -119,6 +119,7 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     if resume and earlier and not paths and text is None:
         paths, glob = recorded_text(earlier.corpus)
     text_config = _text_config(given, earlier, resume)
+    _configurations(given, 1, earlier, resume)  # refuses what cannot work before a long text is read for nothing
     try:
         read = read_corpus(paths, text_config, text=text, glob=glob, vocabulary=earlier.vocabulary if earlier else None)
     except UnknownCharacterError:

@@ -97,6 +97,12 @@ def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
     assert chosen(seconds=900, given={"cell": "gru"})["hidden_size"] > chosen(seconds=900)["hidden_size"]
 
 
+@pytest.mark.parametrize("passes", [1e-320, 1e308])
+def test_passes_may_be_next_to_none_and_more_than_can_be_counted(passes: float) -> None:
+    settings = choose(Task(characters=10**7, vocab_size=65, passes=passes), {}).settings
+    assert settings["dropout"] == (0 if passes < 1 else sizing.MOST_DROPOUT)
+
+
 def test_other_optimizers_keep_their_own_rate() -> None:
     assert "lr" not in chosen(seconds=60, given={"optimizer": "sgd"})
 

@@ -141,3 +141,14 @@ def test_arguments_that_cannot_work(arguments: dict[str, Any], message: str) -> 
 def test_a_run_says_where_it_is(corpus: Path) -> None:
     run = train(corpus, out="runs/a")
     assert isinstance(run, TrainingRun) and repr(run) == f"<TrainingRun in {Path('runs/a')}>"
+
+
+def test_settings_that_cannot_work_are_refused_before_the_text_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(*_: Any, **__: Any) -> None:
+        raise AssertionError("the text was read")
+
+    monkeypatch.setattr(charrnn.training_run, "read_corpus", unread)
+    for name, value in (("val_fraction", float("nan")), ("test_fraction", float("inf")), ("max_steps", 0),
+                        ("epochs", -1.0), ("batch_size", -1), ("max_time", 0.0), ("hidden_size", 10**9)):
+        with pytest.raises(ConfigError, match=f"^{'--' + name.replace('_', '-')} must be"):
+            train("dogs.txt", out="run", **{name: value})

@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -36,6 +36,8 @@ _ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "latin
 _VALUES = ("0", "-1", "1", "2", "-0", "0.5", "1e-320", "1e308", "1e309", "nan", "inf", "-inf", "NaN", "", " ", "abc",
            "٣", "0x10", "1,5", "1_0", "5 ", "2147483647", "2147483648", "9223372036854775807", "9" * 30, "9" * 5000,
            "1h", "90s", "0s", "1e9", "\x1b[2J", "\udcff", "-", "--", "lstm", "all", "🙂", "x" * 3000)
+#: What every option that takes a value gets in turn.
+EXTREMES = ("0", "-1", "nan", "inf", "-inf", "1e308", "1e-320", "9" * 30)
 #: What would be done, correctly and for ever, if it were asked for in such numbers.
 _ENDLESS = {"--length", "--num-samples", "--epochs"}
 
@@ -111,12 +113,27 @@ def _options_problem(words: list[str]) -> str:
     return f"{seconds:.1f} s" if seconds > SLOW else ""
 
 
+def _words(name: str, corpus: Path, model: Path) -> list[str]:
+    """Return a command that takes little time."""
+    return [name, *{"train": [str(corpus), "--dry-run", "--out", str(corpus.parent / "new")],
+                    "sample": [str(model), "--length", "3", "--seed", "1"], "eval": [str(model), str(corpus)],
+                    "info": [str(model)]}[name]]
+
+
+def extremes(names: Sequence[str], corpus: Path, model: Path) -> Iterator[list[str]]:
+    """Yield commands with every option that takes a number or a free text at each of the extremes."""
+    for name in names:
+        for option in _options(name):
+            if not option.is_flag and not isinstance(option.type, click.Choice):
+                for value in EXTREMES:
+                    if not (name == "sample" and option.opts[0] in _ENDLESS and value.isdigit()):
+                        yield [*_words(name, corpus, model), option.opts[0], value]
+
+
 def command_line(chance: random.Random, corpus: Path, model: Path) -> list[str]:
     """Return a command with some hostile options, none of which takes long if it is right."""
     name = chance.choice(("train", "train", "train", "sample", "eval", "info"))
-    words = [name, *{"train": [str(corpus), "--dry-run", "--out", str(corpus.parent / "new")],
-                     "sample": [str(model), "--length", "3", "--seed", "1"], "eval": [str(model), str(corpus)],
-                     "info": [str(model)]}[name]]
+    words = _words(name, corpus, model)
     for option in chance.sample(_options(name), min(chance.randint(1, 4), len(_options(name)))):
         spelling = chance.choice([*option.opts, *option.secondary_opts])
         value = chance.choice(_VALUES)
@@ -127,9 +144,10 @@ def command_line(chance: random.Random, corpus: Path, model: Path) -> list[str]:
 
 
 def run(*, quick: bool) -> Iterator[Outcome]:
-    """Read 10,000 mutated texts and run 10,000 odd command lines (300 and 150 if quick)."""
+    """Read 10,000 mutated texts, give every option its extremes, and run 10,000 odd commands (300 and 150 if quick)."""
     chance = random.Random(3)
     texts = Outcome("fuzzed corpora: the text itself or one clear error", 300 if quick else 10_000)
+    single = Outcome("every option of train, sample and eval at 0, negative, NaN, infinite and huge")
     lines = Outcome("fuzzed options of train, sample, eval, info: done or one clear line", 150 if quick else 10_000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "texts", "text.txt")
@@ -146,13 +164,17 @@ def run(*, quick: bool) -> Iterator[Outcome]:
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - closed below
         try:
             assert main(["train", str(corpus), "--out", str(model), "--max-steps", "2", "--quiet", *SMALL]) == 0
-            for _ in range(lines.tried):
-                words = command_line(chance, corpus, model)
-                problem = _options_problem(words)
-                if problem:
-                    lines.failures.append(f"{' '.join(word[:40] for word in words)!r}: {problem}")
+            extreme = list(extremes(("train",) if quick else ("train", "sample", "eval"), corpus, model))
+            single.tried = len(extreme)
+            random_lines = (command_line(chance, corpus, model) for _ in range(lines.tried))
+            for outcome, commands in ((single, extreme), (lines, random_lines)):
+                for words in commands:
+                    problem = _options_problem(words)
+                    if problem:
+                        outcome.failures.append(f"{' '.join(word[:40] for word in words)!r}: {problem}")
         finally:
             os.chdir(before)
             sys.stdin.close()
             sys.stdin = stdin
+    yield single
     yield lines
