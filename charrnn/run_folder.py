@@ -1,7 +1,7 @@
 """The folder of a training run: what is in it, who may write to it, and how it is found again.
 
-A run folder holds `best.safetensors`, `last.safetensors` and `metrics.jsonl`, and the lock that keeps a second trainer
-out. Whoever only reads needs no lock, since checkpoints are replaced whole.
+A run folder holds `best.safetensors`, `last.safetensors`, `metrics.jsonl`, `account.jsonl` and `report.html`, and the
+lock that keeps a second trainer out. Whoever only reads needs no lock, since checkpoints are replaced whole.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from charrnn import strict_json
 from charrnn.checkpoint import is_checkpoint
 from charrnn.errors import CheckpointError
+from charrnn.event_log import append_events, is_foreign, truncate_events
 from charrnn.storage import check_writable, printable, storage_error, sweep_temps
 
 if sys.platform == "win32":
@@ -31,6 +31,9 @@ ROOT = Path("checkpoints")
 #: The runs that come with the package, and the one of them that stands in where there is no other.
 SHIPPED = Path(__file__).with_name("checkpoints")
 DEFAULT_SHIPPED = "python-docs"
+
+#: What a page that charrnn wrote has near its beginning.
+_PAGE_MARK = b'<meta name="generator" content="charrnn">'
 
 _LOCK_BYTE = 2**30  # where Windows locks: beyond the text, which others could not read otherwise
 _LONGEST_NAME = 60
@@ -58,6 +61,16 @@ class RunFolder:
     def metrics(self) -> Path:
         """The run's events, one JSON object a line."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def account(self) -> Path:
+        """What the metrics leave out, one JSON object a line: how the run was started, and samples."""
+        return self.path / "account.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """A page that shows the run."""
+        return self.path / "report.html"
 
     def holds_run(self) -> bool:
         """Tell whether a run has left anything here."""
@@ -92,7 +105,8 @@ class RunFolder:
                 raise CheckpointError(f"{printable(self.path)} already holds a run; continue it with --resume, replace "
                                       "it with --overwrite, or choose another folder with --out")
             self._refuse_foreign_files()
-            for path in (self.last, self.best, self.metrics):
+            report = (self.report,) if is_page(self.report) else ()
+            for path in (self.last, self.best, self.metrics, self.account, *report):
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:
@@ -143,58 +157,25 @@ class RunFolder:
             os.close(fd)
 
     def append_metrics(self, *events: dict[str, Any]) -> None:
-        """Append events to the metrics, NaN and infinity as null; raise `CheckpointError` if that fails.
+        """Append events to the metrics, a whole line each or nothing; raise `CheckpointError` if that fails."""
+        append_events(self.metrics, *events)
 
-        The file is never left with a part of a line, so a trainer may warn and go on.
-        """
-        data = "".join(json.dumps(strict_json.finite(event)) + "\n" for event in events).encode("ascii")
-        try:
-            with self.metrics.open("ab", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
-                try:
-                    complete = file.write(data) == len(data)
-                except OSError:
-                    file.truncate(size)
-                    raise
-                if not complete:
-                    file.truncate(size)
-                    raise OSError(errno.ENOSPC, "written in part")
-        except OSError as error:
-            raise storage_error(self.metrics, error) from None
+    def append_account(self, *events: dict[str, Any]) -> None:
+        """Append events to the account, likewise."""
+        append_events(self.account, *events)
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drop the events after a step that training goes on from, and a last line that was left unfinished.
-
-        The file is cut where the first event of a later step begins: a single operation, so nothing else can be lost.
-        """
-        try:
-            with self.metrics.open("r+b") as file:
-                end = 0
-                for line in file:
-                    if not line.endswith(b"\n") or _step(line) > step:
-                        break
-                    end += len(line)
-                file.truncate(end)
-                os.fsync(file.fileno())
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise storage_error(self.metrics, error) from None
+    def truncate_events(self, step: int) -> None:
+        """Drop the events after a step that training goes on from, and a last line that was left unfinished."""
+        for path in (self.metrics, self.account):
+            truncate_events(path, step)
 
     def _refuse_foreign_files(self) -> None:
         for path in (self.best, self.last):
             if os.path.lexists(path) and not is_checkpoint(path):
                 raise _foreign(path)
-        if os.path.lexists(self.metrics):
-            if not self.metrics.is_file():
-                raise _foreign(self.metrics)
-            try:
-                with self.metrics.open("rb") as file:
-                    first = file.readline(10**6)
-            except OSError as error:
-                raise storage_error(self.metrics, error, "cannot be read") from None
-            if first and "event" not in _event(first):
-                raise _foreign(self.metrics)
+        for path in (self.metrics, self.account):
+            if is_foreign(path):
+                raise _foreign(path)
 
 
 def default_run_folder(sources: Sequence[str], root: Path = ROOT) -> Path:
@@ -243,6 +224,17 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
         return path
     except OSError as error:
         raise storage_error(argument or root, error, "cannot be read") from None
+
+
+def is_page(path: Path) -> bool:
+    """Tell whether a file is a page that charrnn wrote; raise `CheckpointError` if it cannot be read."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return _PAGE_MARK in file.read(1000)
+    except OSError as error:
+        raise storage_error(path, error, "cannot be read") from None
 
 
 def is_shipped(checkpoint: Path) -> bool:
@@ -303,20 +295,6 @@ def _holder(fd: int) -> str:
         return printable(f"process {holder['pid']} on {holder['host']}", 200)
     except (OSError, ValueError, TypeError, KeyError):
         return "another process"
-
-
-def _event(line: bytes) -> dict[str, Any]:
-    """Return the event of a line, or an empty one if the line holds none."""
-    try:
-        event = strict_json.parse(line.decode("utf-8"))
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
-
-
-def _step(line: bytes) -> float:
-    step = _event(line).get("step")
-    return step if isinstance(step, (int, float)) else 0
 
 
 def _foreign(path: Path) -> CheckpointError:

@@ -150,7 +150,7 @@ class Trainer:
         first_step, unwritten = self._progress.step, []
         with self.run_folder.lock():
             if self._resume:
-                self.run_folder.truncate_metrics(self._progress.step)
+                self.run_folder.truncate_events(self._progress.step)
             for event in self._events():
                 if not isinstance(event, SampleEvent):
                     unwritten.append(event.to_json())

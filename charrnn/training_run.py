@@ -18,6 +18,7 @@ from charrnn.corpus import Corpus, read_corpus, recorded_text
 from charrnn.errors import ConfigError, UnknownCharacterError
 from charrnn.events import Event, PlanEvent
 from charrnn.presets import PRESETS
+from charrnn.recording import Recorder
 from charrnn.run_folder import RunFolder, default_run_folder, find_checkpoint
 from charrnn.sizing import Choice, choose, task_of
 from charrnn.training import Trainer, changed_text
@@ -38,10 +39,12 @@ class TrainingRun:
     Attributes
     ----------
     corpus : the text.
+    command : words that the run's report names as those that started it.
     """
 
     def __init__(self, corpus: Corpus, trainer: Trainer, *, resume: bool, overwrite: bool) -> None:
         self.corpus = corpus
+        self.command: tuple[str, ...] = ()
         self._trainer, self._resume, self._overwrite = trainer, resume, overwrite
 
     def __repr__(self) -> str:
@@ -58,7 +61,7 @@ class TrainingRun:
         return self._trainer.run_folder.path
 
     def __iter__(self) -> Iterator[Event]:
-        """Train, yielding what happens.
+        """Train, yielding what happens, and keep the report in the run folder up to date.
 
         Raises
         ------
@@ -67,7 +70,13 @@ class TrainingRun:
         """
         if not self._resume:
             self._trainer.run_folder.create(overwrite=self._overwrite)
-        yield from self._trainer.run()
+        recorder = Recorder(self._trainer.run_folder, self.corpus.sources, self.command, resumed=self._resume)
+        try:
+            for event in self._trainer.run():
+                yield from recorder.take(event)
+                yield event
+        finally:
+            recorder.close()
 
     def stop(self) -> None:
         """Ask the run to finish its step, save and end; safe to call from a signal handler."""

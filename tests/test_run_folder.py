@@ -20,6 +20,7 @@ from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.errors import CheckpointError
 from charrnn.model import parameter_shapes
+from charrnn.page.report import report_page
 from charrnn.run_folder import SHIPPED, RunFolder, default_run_folder, find_checkpoint, is_shipped
 from charrnn.vocabulary import Vocabulary
 
@@ -91,9 +92,17 @@ class TestCreate:
         save(folder.best)
         save(folder.last)
         folder.append_metrics({"event": "step", "step": 1})
+        folder.append_account({"event": "session", "step": 0})
+        folder.report.write_text(report_page([]))
         (folder.path / "notes.txt").write_text("mine")
         folder.create(overwrite=True)
         assert names(folder) == ["notes.txt"]
+
+    def test_overwriting_keeps_a_page_that_charrnn_did_not_write(self, folder: RunFolder) -> None:
+        save(folder.best)
+        folder.report.write_text("<p>My results</p>")
+        folder.create(overwrite=True)
+        assert names(folder) == ["report.html"]
 
     def test_overwriting_removes_a_run_that_was_damaged_or_never_wrote_an_event(self, folder: RunFolder) -> None:
         save(folder.best)
@@ -104,7 +113,7 @@ class TestCreate:
 
     @pytest.mark.parametrize(("name", "content"), [
         ("best.safetensors", b""), ("last.safetensors", b'\x08\0\0\0\0\0\0\0{"a":{}}'), ("metrics.jsonl", b"my data\n"),
-        ("metrics.jsonl", b'{"mine": 1}\n'),
+        ("metrics.jsonl", b'{"mine": 1}\n'), ("account.jsonl", b"what I spent\n"),
     ])
     def test_overwriting_refuses_files_that_charrnn_did_not_write(
             self, folder: RunFolder, name: str, content: bytes) -> None:
@@ -250,19 +259,26 @@ except CheckpointError as error: print(error)
     @pytest.mark.parametrize(("step", "kept"), [(0, 1), (10, 3), (15, 3), (20, 5), (30, 6), (31, 6)])
     def test_truncating_drops_what_came_after_a_step(self, folder: RunFolder, step: int, kept: int) -> None:
         events = self.fill(folder)
-        folder.truncate_metrics(step)
+        folder.truncate_events(step)
         assert self.lines(folder) == events[:kept]
 
     def test_truncating_drops_a_torn_last_line_but_no_other(self, folder: RunFolder) -> None:
         events = self.fill(folder)
         with folder.metrics.open("ab") as file:
             file.write(b'edited by hand\n{"event": "step", "st')
-        folder.truncate_metrics(30)
+        folder.truncate_events(30)
         assert folder.metrics.read_text().splitlines()[len(events):] == ["edited by hand"]
+
+    def test_truncating_cuts_the_account_alike(self, folder: RunFolder) -> None:
+        folder.path.mkdir(parents=True)
+        folder.append_account({"event": "session", "step": 0}, {"event": "sample", "step": 10, "text": "a"},
+                              {"event": "sample", "step": 20, "text": "b"})
+        folder.truncate_events(15)
+        assert [json.loads(line)["step"] for line in folder.account.read_text().splitlines()] == [0, 10]
 
     def test_truncating_what_is_not_there_does_nothing(self, folder: RunFolder) -> None:
         folder.path.mkdir(parents=True)
-        folder.truncate_metrics(5)
+        folder.truncate_events(5)
         assert names(folder) == []
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "sample": ("charrnn.cli.sample", "Generate text with a model."),
     "inspect-cells": ("charrnn.cli.inspect_cells", "Find what single cells react to, and show it."),
     "eval": ("charrnn.cli.evaluate", "Measure the loss of a text under a model."),
+    "report": ("charrnn.cli.report", "Draw the course of training runs."),
     "info": ("charrnn.cli.info", "Show what a checkpoint holds."),
     "export": ("charrnn.cli.export", "Write a model to a file that other programs read."),
     "import": ("charrnn.cli.importing", "Read a PyTorch model into a run folder."),

@@ -74,6 +74,7 @@ def command(context: click.Context, corpus: tuple[str, ...], glob: str | None, p
         say("type or paste the text, and end it with Ctrl-D")
     run = train(corpus, glob=glob, out=out, preset=preset, init_from=init_from, resume=resume, overwrite=overwrite,
                 **given(context, TextConfig, ModelConfig, TrainConfig))
+    run.command = ("charrnn", *sys.argv[1:])
     for notice in run.corpus.notices:
         say(notice, "note: ", "36")
     which = ("--glob", glob) if glob else ()
