@@ -32,6 +32,9 @@ ROOT = Path("checkpoints")
 SHIPPED = Path(__file__).with_name("checkpoints")
 DEFAULT_SHIPPED = "python-docs"
 
+#: The event files in `RunFolder.tensorboard`.
+EVENT_FILES = "events.out.tfevents.*.charrnn"
+
 #: What a page that charrnn wrote has near its beginning.
 _PAGE_MARK = b'<meta name="generator" content="charrnn">'
 
@@ -72,6 +75,11 @@ class RunFolder:
         """A page that shows the run."""
         return self.path / "report.html"
 
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's event files, where such were asked for."""
+        return self.path / "tensorboard"
+
     def holds_run(self) -> bool:
         """Tell whether a run has left anything here."""
         return any(os.path.lexists(path) for path in (self.best, self.last, self.metrics))
@@ -105,8 +113,9 @@ class RunFolder:
                 raise CheckpointError(f"{printable(self.path)} already holds a run; continue it with --resume, replace "
                                       "it with --overwrite, or choose another folder with --out")
             self._refuse_foreign_files()
-            report = (self.report,) if is_page(self.report) else ()
-            for path in (self.last, self.best, self.metrics, self.account, *report):
+            more = [self.report] if is_page(self.report) else []
+            more += sorted(self.tensorboard.glob(EVENT_FILES))
+            for path in (self.last, self.best, self.metrics, self.account, *more):
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:

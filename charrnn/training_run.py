@@ -17,6 +17,7 @@ from charrnn.config import ModelConfig, TextConfig, TrainConfig, option
 from charrnn.corpus import Corpus, read_corpus, recorded_text
 from charrnn.errors import ConfigError, UnknownCharacterError
 from charrnn.events import Event, PlanEvent
+from charrnn.exchange.event_files import EventFiles
 from charrnn.presets import PRESETS
 from charrnn.recording import Recorder
 from charrnn.run_folder import RunFolder, default_run_folder, find_checkpoint
@@ -42,8 +43,9 @@ class TrainingRun:
     command : words that the run's report names as those that started it.
     """
 
-    def __init__(self, corpus: Corpus, trainer: Trainer, *, resume: bool, overwrite: bool) -> None:
+    def __init__(self, corpus: Corpus, trainer: Trainer, *, resume: bool, overwrite: bool, tensorboard: bool) -> None:
         self.corpus = corpus
+        self._event_files = [EventFiles(trainer.run_folder.tensorboard)] if tensorboard else []
         self.command: tuple[str, ...] = ()
         self._trainer, self._resume, self._overwrite = trainer, resume, overwrite
 
@@ -70,13 +72,16 @@ class TrainingRun:
         """
         if not self._resume:
             self._trainer.run_folder.create(overwrite=self._overwrite)
-        recorder = Recorder(self._trainer.run_folder, self.corpus.sources, self.command, resumed=self._resume)
+        report = Recorder(self._trainer.run_folder, self.corpus.sources, self.command, resumed=self._resume)
+        recorders: list[Recorder | EventFiles] = [report, *self._event_files]
         try:
             for event in self._trainer.run():
-                yield from recorder.take(event)
+                for recorder in recorders:
+                    yield from recorder.take(event)
                 yield event
         finally:
-            recorder.close()
+            for recorder in recorders:
+                recorder.close()
 
     def stop(self) -> None:
         """Ask the run to finish its step, save and end; safe to call from a signal handler."""
@@ -90,7 +95,7 @@ class TrainingRun:
 def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (), config: TrainConfig | None = None, *,
           text: str | None = None, glob: str | None = None, out: str | os.PathLike[str] | None = None,
           preset: str | None = None, init_from: str | os.PathLike[str] | None = None, resume: bool = False,
-          overwrite: bool = False, **settings: Any) -> TrainingRun:
+          overwrite: bool = False, tensorboard: bool = False, **settings: Any) -> TrainingRun:
     """Prepare a training run, which iterating over starts: the Python side of `charrnn train`.
 
     Parameters
@@ -106,6 +111,7 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     resume : go on with the run in `out`, exactly where it stopped; without `corpus` and `text`, on the text that the
         run read.
     overwrite : replace the run that is in `out`.
+    tensorboard : write TensorBoard's event files into the run folder, too.
     settings : fields of `TextConfig`, `ModelConfig` (but `vocab_size`) and `TrainConfig`. Those of `CHOSEN` that are
         left out are chosen for the text and the time (`charrnn.sizing`), unless there is a preset.
 
@@ -115,6 +121,7 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     CorpusError : the text cannot be read, or is too short.
     CheckpointError : the run or the checkpoint to start from cannot be read, or does not fit the text.
     TrainingError : the machine has too little memory.
+    MissingLibraryError : `tensorboard` needs tensorboardX.
     """
     paths: Sequence[str | os.PathLike[str]] = [corpus] if isinstance(corpus, (str, os.PathLike)) else tuple(corpus)
     _refuse_contradictions(paths, text, out, preset, init_from, resume, overwrite)
@@ -138,7 +145,7 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     choice = Choice() if preset or resume else _choice(read, given, start)
     model_config, train_config = _configurations(choice.settings | given, len(read.vocabulary), earlier, resume)
     trainer = Trainer(read, model_config, train_config, folder, init_from=start, resume=resume, reason=choice.reason)
-    return TrainingRun(read, trainer, resume=resume, overwrite=overwrite)
+    return TrainingRun(read, trainer, resume=resume, overwrite=overwrite, tensorboard=tensorboard)
 
 
 def _choice(corpus: Corpus, given: dict[str, Any], start: Description | None) -> Choice:

@@ -54,11 +54,13 @@ CHARRNN_THREADS=2 charrnn train novel.txt --dry-run
 @settings_of(TrainConfig, "Run", settings.MACHINE)
 @option("Output", "--dry-run", is_flag=True, help="Print the plan and train nothing.")
 @option("Output", "--quiet", "-q", is_flag=True, help="Print warnings and errors alone.")
+@option("Output", "--tensorboard", is_flag=True,
+        help="Write event files for TensorBoard into the run folder, with tensorboardX.")
 @option("Output", "--json", "as_json", is_flag=True, help="Print events to standard output, one JSON object a line.")
 @click.pass_context
 def command(context: click.Context, corpus: tuple[str, ...], glob: str | None, preset: str | None,
             init_from: str | None, out: str | None, resume: bool, overwrite: bool, dry_run: bool, quiet: bool,
-            as_json: bool, **_: Any) -> int:
+            as_json: bool, tensorboard: bool, **_: Any) -> int:
     """Learn a model from text files.
 
     CORPUS is one or more text files (plain or gzip) or folders, which are read recursively, or - for standard input;
@@ -73,7 +75,7 @@ def command(context: click.Context, corpus: tuple[str, ...], glob: str | None, p
     if "-" in corpus and is_terminal(sys.stdin):
         say("type or paste the text, and end it with Ctrl-D")
     run = train(corpus, glob=glob, out=out, preset=preset, init_from=init_from, resume=resume, overwrite=overwrite,
-                **given(context, TextConfig, ModelConfig, TrainConfig))
+                tensorboard=tensorboard, **given(context, TextConfig, ModelConfig, TrainConfig))
     run.command = ("charrnn", *sys.argv[1:])
     for notice in run.corpus.notices:
         say(notice, "note: ", "36")
