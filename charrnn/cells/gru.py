@@ -30,7 +30,7 @@ def _advance(r, z, n, u, bias_apart, h_prev, hidden, h):
         h[j] = (one - z[j]) * n[j] + z[j] * h_prev[j]
 
 
-@jit
+@jit(inner=True)
 def forward(z, u, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, state (h,), tape W_hn h + b_hn."""
     n = states.shape[3]
@@ -38,7 +38,7 @@ def forward(z, u, bias_apart, states, t, b, tape):
     _advance(z[:n], z[n:2 * n], z[2 * n:], u, bias_apart, states[0, t, b], tape, states[0, t + 1, b])
 
 
-@jit
+@jit(inner=True)
 def hold(z, states, t, b, tape, unit, value):
     """Put `value` in the place of h' of one unit."""
     states[0, t + 1, b, unit] = value
@@ -58,7 +58,7 @@ def _retreat(r, z, n, hidden, h_prev, dh_out, dh_next):
         dh_next[j] = dh * zt
 
 
-@jit
+@jit(inner=True)
 def backward(z, states, t, b, tape, dh, dstates):
     """One step back of one row; the arguments are those of `Cell`."""
     n = states.shape[3]

@@ -38,7 +38,7 @@ def _advance(i, f, g, o, c_prev, c, h):
         h[j] = o[j] * tanh(new)
 
 
-@jit
+@jit(inner=True)
 def forward(z, u, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, states (h, c)."""
     n = states.shape[3]
@@ -49,7 +49,7 @@ def forward(z, u, bias_apart, states, t, b, tape):
              states[0, t + 1, b])
 
 
-@jit
+@jit(inner=True)
 def hold(z, states, t, b, tape, unit, value):
     """Put `value` in the place of c' of one unit; h' = o * tanh(c') follows."""
     states[1, t + 1, b, unit] = value
@@ -70,7 +70,7 @@ def _retreat(i, f, g, o, c_prev, c, dh_out, dh_next, dc):
         dc[j] = d * ft
 
 
-@jit
+@jit(inner=True)
 def backward(z, states, t, b, tape, dh, dstates):
     """One step back of one row; the arguments are those of `Cell`."""
     n = states.shape[3]

@@ -20,13 +20,13 @@ def _advance(z, h):
         h[j] = z[j]
 
 
-@jit
+@jit(inner=True)
 def forward(z, u, bias_apart, states, t, b, tape):
     """One step of one row; the arguments are those of `Cell`, state (h,)."""
     _advance(z, states[0, t + 1, b])
 
 
-@jit
+@jit(inner=True)
 def hold(z, states, t, b, tape, unit, value):
     """Put `value` in the place of h' of one unit."""
     states[0, t + 1, b, unit] = value
@@ -39,7 +39,7 @@ def _retreat(z, h, dh_out, dh_next):
         z[j] = (dh_out[j] + dh_next[j]) * (one - h[j] * h[j])
 
 
-@jit
+@jit(inner=True)
 def backward(z, states, t, b, tape, dh, dstates):
     """One step back of one row; the arguments are those of `Cell`."""
     _retreat(z, states[0, t + 1, b], dh, dstates[0, b])

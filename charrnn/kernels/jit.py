@@ -62,14 +62,18 @@ CACHE_FOLDER = _cache_folder()
 _CPU = "".join(os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
 
 
-def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Compile a kernel with the project's flags: no Python objects, no lock held, kept in the cache across runs."""
+def jit(function: Callable[..., Any] | None = None, *, inner: bool = False, **options: Any) -> Any:
+    """Compile a kernel with the project's flags: no Python objects, no lock held, kept in the cache across runs.
+
+    What only other kernels call, `inner` or by a name that starts with an underscore, gets no wrapper for Python, which
+    for arguments of many arrays takes longer to compile than the kernel.
+    """
     if function is None:
-        return lambda function: jit(function, **options)
+        return lambda function: jit(function, inner=inner, **options)
     compiler: Any = numba.njit
     return _with_cache_folder(lambda: compiler(
         function, fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
-        no_cpython_wrapper=function.__name__.startswith("_"),
+        no_cpython_wrapper=inner or function.__name__.startswith("_"),
         cache=CACHE_FOLDER is not None and not options.get("inline"), **options))
 
 

@@ -233,7 +233,7 @@ def multiply(x, packed, out, n_len, first, last, add):
     _multiply_panels(x, packed, out, n_len, first, last, _ZERO, panel_count(n_len, packed.itemsize), add)
 
 
-@jit
+@jit(inner=True)
 def multiply_share(x, packed, out, n_len, share, add):
     """As `multiply`, of the rows and columns that are a thread's `Share`."""
     panels = panel_count(n_len, packed.itemsize)

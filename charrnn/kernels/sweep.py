@@ -144,7 +144,7 @@ def cell_backward(z, states, t, b, tape, dh, dstates):
     raise NotImplementedError
 
 
-@jit
+@jit(inner=True)
 def start_gates(ids, weights, layer, z, first, last):
     """Start the sums in (B, G * H) `z`: with the bias, and in the first layer with what the characters (B,) put in.
 
@@ -156,7 +156,7 @@ def start_gates(ids, weights, layer, z, first, last):
             _add(z[b], weights.table[ids[b]])
 
 
-@jit
+@jit(inner=True)
 def add_recurrent(h, weights, layer, z, u, share):
     """Add the recurrent product of (1, B, H) `h` to the gates (1, B, G * H) `z`; that of gates apart goes into `u`."""
     apart = weights.bias_apart.shape[1]
