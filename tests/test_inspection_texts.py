@@ -11,7 +11,7 @@ import pytest
 from charrnn.checkpoint import read_description
 from charrnn.errors import CorpusError
 from charrnn.inspection.texts import held_out_text, named_text
-from charrnn.run_folder import RunFolder
+from charrnn.run_folder import RunFolder, find_checkpoint
 
 from .runs import TEXT, train
 
@@ -68,3 +68,12 @@ def test_a_named_text_is_read_as_the_model_learned_it(tmp_path: Path) -> None:
     assert description.vocabulary.decode(text.ids) == "The quick fox\nleaps."
     assert (text.name, text.unknown, text.cut) == (str(tmp_path / "other.txt"), 1, False)
     assert named_text(str(tmp_path / "other.txt"), description, 5).cut
+
+
+def test_the_end_of_a_built_in_corpus_stands_in_for_another_pythons() -> None:
+    description = read_description(find_checkpoint("python-docs"))
+    text = held_out_text(replace(description, corpus={**description.corpus, "sha256": "of another Python"}), 10**6)
+    whole = named_text("python-docs", description, 10**7)
+    assert (text.name, text.cut) == ("python-docs of this Python, its end", False)
+    assert abs(len(text.ids) - len(whole.ids) / 10) < 500 and np.array_equal(text.ids, whole.ids[-len(text.ids):])
+    assert held_out_text(description, 50).cut

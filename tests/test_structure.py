@@ -39,6 +39,7 @@ LAYERS = (
     ("sampling", "training"),
     ("language_model", "session", "run_history"),
     ("inspection",),
+    ("gradient_flow",),
     ("page",),
     ("recording", "reporting"),
     ("training_run",),

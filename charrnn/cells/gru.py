@@ -65,5 +65,5 @@ def backward(z, states, t, b, tape, dh, dstates):
     _retreat(z[:n], z[n:2 * n], z[2 * n:], tape, states[0, t, b], dh, dstates[0, b])
 
 
-CELL = Cell(name="gru", gates=("r", "z", "n"), states=("h",), kept=1, apart=1, forget_gate=None, forward=forward,
-            hold=hold, backward=backward)
+CELL = Cell(name="gru", gates=("r", "z", "n"), states=("h",), kept=1, apart=1, forget_gate=None, keep_gate=1,
+            forward=forward, hold=hold, backward=backward)

@@ -80,4 +80,4 @@ def backward(z, states, t, b, tape, dh, dstates):
 
 
 CELL = Cell(name="lstm", gates=("i", "f", "g", "o"), states=("h", "c"), kept=0, apart=0, forget_gate=1,
-            forward=forward, hold=hold, backward=backward)
+            keep_gate=1, forward=forward, hold=hold, backward=backward)

@@ -46,5 +46,5 @@ def backward(z, states, t, b, tape, dh, dstates):
     dstates[0, b][:] = 0  # h reaches the step through the recurrent product alone
 
 
-CELL = Cell(name="rnn", gates=("n",), states=("h",), kept=0, apart=0, forget_gate=None, forward=forward,
-            hold=hold, backward=backward)
+CELL = Cell(name="rnn", gates=("n",), states=("h",), kept=0, apart=0, forget_gate=None, keep_gate=None,
+            forward=forward, hold=hold, backward=backward)

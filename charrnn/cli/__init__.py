@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("charrnn.cli.train", "Learn a model from text files."),
     "sample": ("charrnn.cli.sample", "Generate text with a model."),
     "inspect-cells": ("charrnn.cli.inspect_cells", "Find what single cells react to, and show it."),
+    "gradient-flow": ("charrnn.cli.gradient_flow", "Show how far gradients get back through time."),
     "eval": ("charrnn.cli.evaluate", "Measure the loss of a text under a model."),
     "report": ("charrnn.cli.report", "Draw the course of training runs."),
     "info": ("charrnn.cli.info", "Show what a checkpoint holds."),

@@ -90,14 +90,13 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
     """
     given = context.params
     _refuse_contradictions(context)
-    for path in (given["html"], given["export"]):
-        if path is not None:
-            _check_folder(path)
-    from charrnn.cli.models import loaded
+    from charrnn.cli.models import check_folder, loaded
     from charrnn.console.stdio import write
     from charrnn.inspection.connectivity import influences
     from charrnn.inspection.views import best_cell, chosen
 
+    for path in (given["html"], given["export"]):
+        check_folder(path)
     with loaded(checkpoint, given["threads"]) as (path, model):
         source, cell = _cell(context, model)
         if given["sample"] and cell is not None:
@@ -131,16 +130,6 @@ def _refuse_contradictions(context: click.Context) -> None:
                            ("position", "--position")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and given["sample"]:
             raise click.UsageError(f"--sample shows text as it is generated: leave out {spelling}", context)
-
-
-def _check_folder(path: str) -> None:
-    """Refuse a file that has no folder before time is spent on what should go into it."""
-    from charrnn.errors import CharRNNError
-    from charrnn.storage import printable
-
-    if not Path(path).parent.is_dir():
-        raise CharRNNError(f"{printable(path)} cannot be written: its folder does not exist; create it, or choose "
-                           "another one")
 
 
 def _cell(context: click.Context, model: LanguageModel) -> tuple[str, tuple[int, int] | None]:

@@ -47,6 +47,7 @@ class Cell:
     kept : A.
     apart : number of last gates whose recurrent product is not simply added to the input's.
     forget_gate : index of the gate whose bias starts at 1, or None.
+    keep_gate : index of the gate that scales the old state within the new one, or None.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Cell:
     kept: int
     apart: int
     forget_gate: int | None
+    keep_gate: int | None
     forward: Callable[..., Any]
     hold: Callable[..., Any]
     backward: Callable[..., Any]

@@ -7,7 +7,7 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -19,7 +19,7 @@ _ASSETS = files("charrnn.page") / "assets"
 
 
 def document(template: str, title: str, contents: dict[str, Any], *, styles: Sequence[str],
-             scripts: Sequence[str]) -> str:
+             scripts: Sequence[str] = (), parts: Mapping[str, str] | None = None) -> str:
     """Return a page; its policy lets it run this script and load nothing.
 
     Parameters
@@ -27,13 +27,14 @@ def document(template: str, title: str, contents: dict[str, Any], *, styles: Seq
     template, styles, scripts : names of files in `assets/`; styles and scripts are joined in their order.
     title : of the page, any text.
     contents : what the script reads, as JSON, from the element with the id "data".
+    parts : HTML for further places of the template, by name.
     """
     style, script = _joined(styles), _joined(scripts)
     policy = ("default-src 'none'; img-src data:; "
               f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'")
     # In a script element only "<" could end the data or begin a comment.
     data = json.dumps(contents, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return Template(_joined([template])).substitute(title=html.escape(title), policy=policy, style=style,
+    return Template(_joined([template])).substitute(parts or {}, title=html.escape(title), policy=policy, style=style,
                                                     script=script, data=data)
 
 
