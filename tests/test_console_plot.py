@@ -34,7 +34,7 @@ def test_a_line_in_letters_where_there_is_no_unicode() -> None:
     shown = rows([10.0**-k for k in range(11)])
     assert shown[0] == "        a curve 0" and shown[1].startswith("     1 |aa ") and shown[11][-1] == "a"
     assert [row[:6].strip() for row in shown[1:12:2]] == ["1", "1e-2", "1e-4", "1e-6", "1e-8", "1e-10"]
-    assert "".join(shown).isascii() and shown[12].startswith("       ++----+")
+    assert "".join(shown).isascii() and shown[12].startswith("       ++---+-----+")
     columns = [row[8:].find("a") for row in shown[1:12]]
     assert columns == sorted(columns) and -1 not in columns  # falls without a gap
     assert shown[13].split() == ["0", "2", "5", "8", "10"] and max(map(len, shown)) <= 29

@@ -18,6 +18,7 @@ from charrnn.cells import get_cell
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CorpusError
 from charrnn.gradient_flow.flow import OPEN, SHUT, Clipping, GradientFlow, KeepGate, LayerFlow
+from charrnn.kernels.share import Share, new_barrier
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.network import Network, step_operations
 from charrnn.streams import split_text
@@ -91,13 +92,13 @@ class _FollowedNetwork(Network):
         logits = window.logits[steps - 1:steps].copy()
         cross_entropy(logits, weights.output_bias, targets, self._losses[:1], self.config.vocab_size, 1.0, 0, batch)
         step = window._replace(logits=logits, dh=np.zeros_like(window.dh[:1]), dstates=np.zeros_like(window.dstates))
-        norms = np.zeros((self.config.num_layers, steps, batch))
+        norms, alone = np.zeros((self.config.num_layers, steps, batch)), Share(0, batch, 0, 1, new_barrier())
         for t in range(steps - 1, -1, -1):
             arrived = step.dstates[:, 0].copy()  # through the steps after it
             arrived[-1] += logits[0] @ groups["output"]
             step = step._replace(z=window.z[:, t:t + 1].copy(), states=window.states[:, :, t:t + 2].copy(),
                                  tape=window.tape[:, t:t + 1].copy())
-            self._backward(ids[t:t + 1], weights, step, 0, batch, 0.0, np.uint64(0))
+            self._backward(ids[t:t + 1], weights, step, alone, 0.0, np.uint64(0), self._gradients, self._no_sums)
             for layer in range(self.config.num_layers - 1):  # through the layer above
                 arrived[layer] += step.z[layer + 1, 0] @ groups["input"][layer]
             norms[:, t] = np.linalg.norm(arrived.astype(np.float64), axis=-1)
