@@ -9,48 +9,19 @@ Needs selenium, Chromium and its driver for the page.
 from __future__ import annotations
 
 import base64
-import io
-import os
-import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
 from selenium import webdriver
 
-from charrnn.__main__ import main
-from charrnn.run_folder import SHIPPED
+sys.path.insert(0, str(Path(__file__).parent))
+
+from terminal import as_svg, output_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 COLUMNS, CONTEXT, TOP = 120, 420, 3
-
-
-class Terminal(io.StringIO):
-    """Standard output that says it is a terminal."""
-
-    encoding = "utf-8"  # type: ignore[assignment]
-
-    def isatty(self) -> bool:
-        return True
-
-
-def picture_of_terminal(words: list[str]) -> str:
-    """Return what a command writes to a terminal, as SVG."""
-    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(COLUMNS)}
-    shell, sys.stdout = sys.stdout, Terminal()
-    try:
-        assert main(words) == 0
-        shown = sys.stdout.getvalue()
-    finally:
-        sys.stdout = shell
-    shown = shown.replace(f"{SHIPPED}{os.sep}", "")  # where the package lies on this machine
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor", force_terminal=True)
-    console.print(Text.from_ansi(shown), soft_wrap=True)
-    picture = console.export_svg(title="charrnn inspect-cells")
-    return re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # fonts from the network
 
 
 def pictures_of_page(address: str) -> dict[str, bytes]:
@@ -77,8 +48,9 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "cells.html"
         words = ["inspect-cells", *sys.argv[1:3]]
-        terminal = picture_of_terminal([*words, "--top", str(TOP), "--context", str(CONTEXT)])
-        picture_of_terminal([*words, "--html", str(page)])
+        shown = output_of([*words, "--top", str(TOP), "--context", str(CONTEXT)], COLUMNS)
+        terminal = as_svg([shown], COLUMNS, "charrnn inspect-cells")
+        output_of([*words, "--html", str(page)], COLUMNS)
         (DOCS / "inspect-cells-terminal.svg").write_text(terminal, encoding="utf-8")
         for theme, picture in pictures_of_page(page.as_uri() + "".join(sys.argv[3:4])).items():
             (DOCS / f"inspect-cells-page-{theme}.webp").write_bytes(picture)
