@@ -18,7 +18,7 @@ from charrnn.cells import get_cell
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CorpusError
 from charrnn.gradient_flow.flow import OPEN, SHUT, Clipping, GradientFlow, KeepGate, LayerFlow
-from charrnn.kernels.share import Share, new_barrier
+from charrnn.kernels.share import ALONE
 from charrnn.kernels.softmax import cross_entropy
 from charrnn.network import Network, step_operations
 from charrnn.streams import split_text
@@ -92,7 +92,7 @@ class _FollowedNetwork(Network):
         logits = window.logits[steps - 1:steps].copy()
         cross_entropy(logits, weights.output_bias, targets, self._losses[:1], self.config.vocab_size, 1.0, 0, batch)
         step = window._replace(logits=logits, dh=np.zeros_like(window.dh[:1]), dstates=np.zeros_like(window.dstates))
-        norms, alone = np.zeros((self.config.num_layers, steps, batch)), Share(0, batch, 0, 1, new_barrier())
+        norms, alone = np.zeros((self.config.num_layers, steps, batch)), ALONE._replace(last=batch)
         for t in range(steps - 1, -1, -1):
             arrived = step.dstates[:, 0].copy()  # through the steps after it
             arrived[-1] += logits[0] @ groups["output"]
