@@ -66,6 +66,10 @@ def _bf16() -> Iterator[tuple[str, Callable[[], Result]]]:
             n, p, ours.training_step(_model("lstm", 2, h), b, t, precision="bf16"),
             peers.torch_training_step("lstm", VOCAB, h, 2, b, t, bf16=a), characters=b * t, target=goal,
             duration=2.0 if h >= 512 else 1.0)
+    one = "sample bf16 1 stream, lstm 2 x 512"
+    yield one, lambda: compare(
+        one, "ONNX Runtime f32", ours.sampling(_model("lstm", 2, 512), 1, 500, precision="bf16"),
+        peers.onnx_sampling(VOCAB, 512, 2, 500), characters=500, target=2.0)
 
 
 def _sampling() -> Iterator[tuple[str, Callable[[], Result]]]:

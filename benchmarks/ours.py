@@ -11,6 +11,7 @@ from charrnn.generator import Generator
 from charrnn.model import initial_parameters
 from charrnn.network import Network, useful_threads
 from charrnn.optimizers import Optimizer
+from charrnn.sampling import CHUNK
 from charrnn.threads import available_threads
 
 
@@ -33,11 +34,17 @@ def training_step(config: ModelConfig, batch: int, steps: int, *, precision: str
     return step
 
 
-def sampling(config: ModelConfig, streams: int, characters: int) -> Callable[[], object]:
+def sampling(config: ModelConfig, streams: int, characters: int, *, precision: str = "f32") -> Callable[[], object]:
     """Return a call that draws `characters` characters in each of `streams` streams."""
-    network = Network(config, initial_parameters(config, 0), batch_size=1, seq_len=1, threads=available_threads())
+    network = Network(config, initial_parameters(config, 0), batch_size=1, seq_len=1, threads=available_threads(),
+                      precision=precision)
     generator = Generator(network, np.zeros_like(network.states), 0, SampleConfig(num_samples=streams))
-    return lambda: generator.next(characters)
+
+    def sample() -> None:
+        for start in range(0, characters, CHUNK):
+            generator.next(min(CHUNK, characters - start))
+
+    return sample
 
 
 def useful_flops(config: ModelConfig, gates: int) -> float:

@@ -314,6 +314,8 @@ class SampleConfig(_Checked):
     stop : a text ends, after it, where one of these appears.
     until_line : a text ends after so many line ends (None: no limit).
     holds : cells held at a value while the text is written, from the prime's last character on.
+    precision : of the products, "f32", "bf16" (faster, needs CPU support) or "auto" (bf16 where there is support).
+        Under "bf16" the log-probabilities differ by about a hundredth, so that other characters may be drawn.
     """
 
     length: int = 1000
@@ -328,6 +330,7 @@ class SampleConfig(_Checked):
     stop: tuple[str, ...] = ()
     until_line: int | None = None
     holds: tuple[CellHold, ...] = ()
+    precision: str = "f32"
 
     def __post_init__(self) -> None:
         self._whole("length", 0)
@@ -347,6 +350,7 @@ class SampleConfig(_Checked):
                               "--beam, the samples are the best texts that were found")
         if not all(isinstance(text, str) and text for text in self.stop):
             raise ConfigError("--stop must not be empty")
+        self._choice("precision", PRECISIONS)
         if len({(hold.layer, hold.unit) for hold in self.holds}) < len(self.holds):
             raise ConfigError("--set-cell and --zero-cell name a cell twice; hold it at one value")
         if not all(abs(hold.value) <= 1e30 for hold in self.holds):

@@ -17,7 +17,7 @@ from charrnn.dynamic import DynamicNetwork
 from charrnn.errors import ConfigError
 from charrnn.evaluation import CHUNK, Evaluation, Predictor, Scored, score, score_streams, summarize
 from charrnn.held_out import held_out
-from charrnn.network import Network
+from charrnn.network import Network, choose_precision
 from charrnn.run_folder import find_checkpoint
 from charrnn.sampling import generate
 from charrnn.streams import windows
@@ -43,10 +43,11 @@ class LanguageModel:
         self.checkpoint = checkpoint
         self._threads = thread_count(threads)
         self.network = self._network(1, CHUNK)
+        self._rounded: Network | None = None
 
-    def _network(self, batch_size: int, seq_len: int) -> Network:
+    def _network(self, batch_size: int, seq_len: int, precision: str = "f32") -> Network:
         return Network(self.checkpoint.model, self.checkpoint.weights, batch_size=batch_size, seq_len=seq_len,
-                       threads=self._threads)
+                       threads=self._threads, precision=precision)
 
     def __repr__(self) -> str:
         model = self.checkpoint.model
@@ -65,12 +66,26 @@ class LanguageModel:
         ids, _ = self.vocabulary.encode_counting("\n")
         return int(ids[0]) if len(ids) else int(self.checkpoint.corpus.get("most_frequent", 0))
 
-    def read(self, ids: np.ndarray) -> np.ndarray:
+    def writer(self, precision: str) -> Network:
+        """Return the network that writes texts, computing as `SampleConfig.precision` says.
+
+        Raises
+        ------
+        ConfigError : this CPU cannot do it.
+        """
+        if choose_precision(precision) == "f32":
+            return self.network
+        if self._rounded is None:
+            self._rounded = self._network(1, CHUNK, "bf16")
+        return self._rounded
+
+    def read(self, ids: np.ndarray, precision: str = "f32") -> np.ndarray:
         """Return the states (L, S, 1, H padded) after a text (N,) that starts from zero states."""
-        self.network.states[...] = 0
+        network = self.writer(precision)
+        network.states[...] = 0
         for start in range(0, len(ids), CHUNK):
-            self.network.logits(np.ascontiguousarray(ids[start:start + CHUNK, None]))
-        return self.network.states
+            network.forward(np.ascontiguousarray(ids[start:start + CHUNK, None]))
+        return network.states
 
     def generate(self, prime: str = "", **options: object) -> Iterator[str]:
         """Yield one text piece by piece, without the prime.

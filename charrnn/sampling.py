@@ -166,11 +166,11 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: b
     Raises
     ------
     UnknownCharacterError : the prime has characters that the vocabulary lacks.
-    ConfigError : a cell is to be held that the model does not have.
+    ConfigError : a cell is to be held that the model does not have, or this CPU lacks the precision.
     """
     check_holds(model.checkpoint.model, config.holds)
     ids = model.vocabulary.encode(prime) if prime else np.array([model.start_id], model.vocabulary.dtype)
-    states, current = model.read(ids[:-1]).copy(), int(ids[-1])
+    states, current = model.read(ids[:-1], config.precision).copy(), int(ids[-1])
     if config.beam:
         return _best(model, states, current, config)
     batches = (range(first, min(first + BATCH, config.num_samples)) for first in range(0, config.num_samples, BATCH))
@@ -198,7 +198,7 @@ def _drawn(model: LanguageModel, states: np.ndarray, current: int, config: Sampl
            samples: range, whole: bool) -> Iterator[Piece]:
     """Yield the pieces of some samples, which are written as one batch."""
     seeds = [sample_seed(config.seed, sample) for sample in samples]
-    generator = Generator(model.network, states, current, config, seeds)
+    generator = Generator(model.writer(config.precision), states, current, config, seeds)
     writers = [_Writer(model.vocabulary, sample, seed, config, whole) for sample, seed in zip(samples, seeds)]
     done, written, start = 0, 0, time.perf_counter()
     while writers:
@@ -218,8 +218,8 @@ def _best(model: LanguageModel, states: np.ndarray, current: int, config: Sample
     """Yield the best texts that beam search finds; a single one as far as it is settled, as soon as it is."""
     vocabulary = model.vocabulary
     stops = [vocabulary.encode_counting(stop) for stop in config.stop]
-    search = BeamSearch(model.network, states, current, config, [ids for ids, unknown in stops if not unknown],
-                        line_end=vocabulary.encode_counting("\n")[0])
+    search = BeamSearch(model.writer(config.precision), states, current, config,
+                        [ids for ids, unknown in stops if not unknown], line_end=vocabulary.encode_counting("\n")[0])
     writers = [_Writer(vocabulary, sample, config.seed, config) for sample in range(config.num_samples)]
     shown, start = 0, time.perf_counter()
     while search.grow(CHUNK):

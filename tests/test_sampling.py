@@ -17,7 +17,8 @@ from charrnn.errors import ConfigError, UnknownCharacterError
 from charrnn.generator import Generator, sample_seed
 from charrnn.kernels.generate import Choice, choose
 from charrnn.kernels.random import mix, uniform
-from charrnn.language_model import LanguageModel
+from charrnn.kernels.tile import HAS_BF16
+from charrnn.language_model import LanguageModel, load
 from charrnn.model import initial_parameters
 from charrnn.sampling import CHUNK, Sample, generate
 from charrnn.vocabulary import Vocabulary
@@ -204,6 +205,23 @@ def test_reading_at_once_equals_reading_one_by_one() -> None:
         model.network.logits(np.array([[id_]], ids.dtype))
     np.testing.assert_array_equal(at_once, model.network.states)
     assert at_once.any()
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="needs a CPU with bfloat16 products")
+def test_bfloat16_writes_with_nearly_the_same_probabilities() -> None:
+    model = load("python-docs")
+    for settings in ({"seed": 2}, {"argmax": True}, {"beam": 2, "length": 200}):
+        text = samples(model, "The quick", **{"length": 2000, "precision": "auto"} | settings)[0]
+        difference = text.logprobs - model.logprobs("The quick" + text.text)[8:]
+        assert 1e-4 < np.sqrt((difference**2).mean()) < 0.02 and abs(difference.mean()) < 1e-3
+
+
+def test_bfloat16_is_refused_where_the_cpu_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.network.HAS_BF16", False)
+    model = language_model()
+    with pytest.raises(ConfigError, match="--precision f32"):
+        samples(model, precision="bf16")
+    assert samples(model, precision="auto")[0].text == samples(model)[0].text
 
 
 def test_without_a_prime_a_newline_or_the_most_frequent_character_comes_first() -> None:

@@ -59,6 +59,7 @@ charrnn sample --prime '"Yes' --set-cell 0:43=1 --length 200
 @option("Output", "--no-echo-prime", is_flag=True, help="Leave the prime out of the output.")
 @option("Output", "--color", is_flag=True, help="On a terminal, tint characters by how little the model expected them.")
 @threads_option("Output")
+@settings_of(SampleConfig, "Output", settings.WRITING)
 @option("Output", "--json", "as_json", is_flag=True, help="Print an object for each sample, one a line.")
 @option("Output", "--logprobs", is_flag=True, help="With --json: the log-probability of each character as well.")
 @option("Output", "--novelty", type=click.Path(), multiple=True, metavar="CORPUS",

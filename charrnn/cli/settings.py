@@ -75,5 +75,9 @@ CHOICE = {
     "min_p": Setting("Draw from characters at least this share as probable as the most probable one."),
     "beam": Setting("Draw nothing: search for the most probable text, N beginnings at a time; 0: draw."),
 }
+WRITING = {
+    "precision": Setting("Of matrix products: f32; bf16, faster on CPUs that have it, but rounded; or auto, bf16 where "
+                         "the CPU has it."),
+}
 #: The ways to deal with unknown characters, spelt out again since their module needs NumPy.
 ON_UNKNOWN = ("error", "skip", "nearest")
