@@ -205,7 +205,7 @@ def test_resuming_refuses_other_settings(words: list[str], message: str, trained
 
 def test_resuming_takes_the_same_setting_given_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = _plan(capsys, str(trained.parent / "fox.txt"), "--out", str(trained), "--resume", "--hidden-size", "8",
-                 "--lr", "0.005")
+                 "--lr", "0.01")
     assert plan["steps"] == 12
 
 

@@ -78,7 +78,7 @@ def min_char_rnn(text: str, folder: Path, lr: float) -> tuple[MinCharRNN, np.nda
     corpus = read(folder, text)
     preset = dict(PRESETS["min-char-rnn"]) | {"lr": lr, "val_fraction": 0.0, "threads": 1}
     shape = {name: preset.pop(name) for name in ("cell", "hidden_size", "num_layers", "embedding_size", "dropout",
-                                                 "recurrent_bias")}
+                                                 "recurrent_dropout", "recurrent_bias")}
     model = ModelConfig(vocab_size=len(corpus.vocabulary), **shape)
     config = TrainConfig(**preset)
     oracle = MinCharRNN(initial_parameters(model, config.seed), corpus.ids.astype(int), lr=lr)

@@ -177,7 +177,7 @@ def _sound(folder: Path) -> str:
                 load_checkpoint(path, training_state=True)
             except CheckpointError as error:
                 return str(error)
-        elif path.name not in ("metrics.jsonl", ".charrnn.lock"):
+        elif path.name not in ("metrics.jsonl", "account.jsonl", "report.html", ".charrnn.lock"):
             return f"left {path.name} behind"
     return ""
 
