@@ -147,7 +147,7 @@ class Trainer:
         TrainingError : the loss is no longer a number.
         """
         self._begin = time.monotonic()
-        first_step, unwritten = self._progress.step, []
+        first_step, compiling, unwritten = self._progress.step, False, []
         with self.run_folder.lock():
             if self._resume:
                 self.run_folder.truncate_events(self._progress.step)
@@ -155,8 +155,11 @@ class Trainer:
                 if not isinstance(event, SampleEvent):
                     unwritten.append(event.to_json())
                     self._history = thinned([*self._history, event.to_json()])
-                # A run that is stopped before its first step leaves no trace, so the same command starts it again.
-                if self._progress.step > first_step or isinstance(event, DoneEvent):
+                if isinstance(event, CompileEvent):
+                    compiling = event.seconds is None
+                # A run that is stopped before its first step, or while it compiles, leaves no trace, so the same
+                # command starts it again.
+                if (self._progress.step > first_step and not compiling) or isinstance(event, DoneEvent):
                     try:
                         self.run_folder.append_metrics(*unwritten)
                     except CheckpointError as error:
@@ -197,7 +200,7 @@ class Trainer:
         return steps * (operations / training_rate(self._precision, self._threads) + STEP_SECONDS)
 
     def _elapsed(self) -> float:
-        """Return the seconds of the whole run so far, earlier sessions included."""
+        """Return the seconds of the whole run so far, earlier sessions included, compiling not."""
         return self._progress.seconds + time.monotonic() - self._begin
 
     def _share_done(self) -> float:
@@ -206,9 +209,7 @@ class Trainer:
         if self._step_limit:
             share = (self._progress.step + 1) / self._step_limit
         if self.config.max_time:
-            # Compiling is no training: the schedule starts after it, or a short first run would have little of one.
-            done, whole = self._elapsed() - self._compiling, self.config.max_time - self._reserve - self._compiling
-            share = max(share, done / max(whole, 1e-3))
+            share = max(share, self._elapsed() / max(self.config.max_time - self._reserve, 1e-3))
         return min(share, 1.0)
 
     def _events(self) -> Iterator[Event]:
@@ -231,7 +232,7 @@ class Trainer:
         self._set_up()
         first, self._eval_at, self._reported = True, 0.0, time.monotonic()
         self._evaluated, self._saved_at = self._progress.step, self._elapsed()
-        self._last_seconds, self._last_characters, self._compiling = self._elapsed(), self._progress.characters, 0.0
+        self._last_seconds, self._last_characters = self._elapsed(), self._progress.characters
         reason = self._over()
         while not reason:
             lr = self._guard.rate * learning_rate(self.config, self._share_done())
@@ -239,12 +240,15 @@ class Trainer:
             if diverged:
                 yield self._go_back(diverged)
             if first:
+                if compiling:  # is no training: a short first run would have little time left for that
+                    self._begin += time.monotonic() - started
+                yield self._step_event(lr, norm)
                 if compiling:
+                    going_on = time.monotonic()
                     self._sample()  # compiles what evaluates and writes
                     mark_compiled(task)
-                    self._compiling, self._eval_at = time.monotonic() - started, self._elapsed()
-                    yield CompileEvent(seconds=self._compiling)
-                yield self._step_event(lr, norm)
+                    self._begin += time.monotonic() - going_on
+                    yield CompileEvent(seconds=time.monotonic() - started)
             reason = self._over()
             due = self._evaluation_due()
             evaluate = due and bool(split.val.size)

@@ -440,4 +440,6 @@ def test_compiling_ends_when_what_evaluates_is_compiled_too(tmp_path: Path, monk
     monkeypatch.setattr(charrnn.training.Trainer, "_sample", sampled)
     for event in trainer(tmp_path / "run", max_steps=3).run():
         happened.append(type(event).__name__)
-    assert happened[:5] == ["PlanEvent", "CompileEvent", "sampled", "CompileEvent", "StepEvent"]
+        compiled = happened.count("CompileEvent") == 2
+        assert (tmp_path / "run" / "metrics.jsonl").exists() == compiled  # what is stopped before leaves no trace
+    assert happened[:5] == ["PlanEvent", "CompileEvent", "StepEvent", "sampled", "CompileEvent"]

@@ -47,8 +47,8 @@ OPTIMIZATION = {
 LENGTH = {
     "epochs": Setting("Stop after so many passes over the text.", unset=f"{DEFAULT_EPOCHS:g}, without other limits"),
     "max_steps": Setting("Stop after so many steps.", unset="no limit"),
-    "max_time": Setting("Stop after this time: 90 or 90s, 15m, 2h, 1h30m.", unset="no limit", type=DURATION,
-                        metavar="TIME"),
+    "max_time": Setting("Stop after this time, compiling not counted: 90 or 90s, 15m, 2h, 1h30m.", unset="no limit",
+                        type=DURATION, metavar="TIME"),
     "patience": Setting("Stop after so many evaluations without a better loss.", unset="never"),
 }
 INTERVALS = {

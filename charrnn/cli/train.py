@@ -111,7 +111,8 @@ def _follow(run: TrainingRun, report: Report, as_json: bool) -> int:
     with report, signals.handled(stop=run.stop, save=run.save, stopping=report.stopping,
                                  abandon=report.abandon) as stop:
         for event in run:
-            stop.at_once = isinstance(event, CompileEvent) and event.seconds is None
+            if isinstance(event, CompileEvent):
+                stop.at_once = event.seconds is None
             if as_json and failure is None and not isinstance(event, SampleEvent):  # just what goes to metrics.jsonl
                 try:
                     write(json.dumps(finite(event.to_json())) + "\n", flush=True)
