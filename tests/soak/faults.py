@@ -61,7 +61,7 @@ class _Case:
         command = ["strace", "-f", "-y", "-s", "16", "-o", str(self.trace), *options, sys.executable, "-c", SAVE,
                    str(self.folder), str(self.new)]
         settled = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
-        return subprocess.run(command, env=environment(**settled), capture_output=True, text=True, timeout=120,
+        return subprocess.run(command, env=environment(**settled), capture_output=True, text=True, timeout=900,
                               check=False)
 
     def calls(self) -> list[tuple[str, int, str]]:
@@ -166,7 +166,7 @@ def _train(root: Path, *words: str, limits: str = "") -> subprocess.CompletedPro
     command = [sys.executable, "-m", "charrnn", "train", "text.txt", "--out", "disk/run", "--quiet", *SMALL, *words]
     script = f'{limits} exec "$@"'
     return subprocess.run(["bash", "-c", script, "bash", *command], cwd=root, env=environment(), capture_output=True,
-                          text=True, timeout=300, check=False)
+                          text=True, timeout=900, check=False)
 
 
 def _sound(folder: Path) -> str:

@@ -59,7 +59,7 @@ def on_terminal(words: Sequence[str], folder: Path, **variables: str) -> tuple[i
         if error.errno != errno.EIO:  # the process has ended
             raise
     os.close(leader)
-    return process.wait(timeout=60), shown.decode(errors="replace").replace("\r\n", "\n")
+    return process.wait(timeout=900), shown.decode(errors="replace").replace("\r\n", "\n")
 
 
 def _on_terminal_problem(name: str, words: list[str], where: str, folder: Path) -> str:
@@ -81,7 +81,7 @@ def _redirected_problem(name: str, words: list[str], where: str, folder: Path) -
     variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if where == "C locale" else {}
     script = f'"$@" {_REDIRECTIONS[where]}; exit "${{PIPESTATUS[0]}}"'
     done = subprocess.run(["bash", "-c", script, "bash", sys.executable, "-m", "charrnn", *words], cwd=folder,
-                          env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                          env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, timeout=900,
                           check=False)
     said = done.stderr.decode(errors="replace")
     writes = name not in ("train", "an error")
