@@ -61,6 +61,7 @@ def test_sample_reads_a_file_and_the_environment(trained: Path, folder: Path, mo
 
 
 @pytest.mark.parametrize(("content", "message"), [
+    ('out = "a\\u0000b"', "a.toml: out holds a NUL character"),
     ("hiden-size = 8", "a.toml: 'hiden-size' is no option of charrnn train; did you mean hidden-size?"),
     ("xyzzy = 8", "a.toml: 'xyzzy' is no option of charrnn train"),
     ('config = "b.toml"', "a.toml: 'config' is no option of charrnn train"),

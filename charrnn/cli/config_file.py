@@ -68,4 +68,6 @@ def _value(option: click.Option, value: Any, where: str, context: click.Context)
 def _scalar(value: Any, where: str, context: click.Context) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise click.UsageError(f"{where} must be a number or a text", context)
+    if "\0" in str(value):
+        raise click.UsageError(f"{where} holds a NUL character, which no name and no command line can", context)
     return str(value)  # so that the option reads it: 2.5 is no whole number, and click would cut it off

@@ -19,7 +19,8 @@ from charrnn.errors import CheckpointError
 from tests.runs import TEXT
 from tests.soak import Outcome
 
-#: Every cell, optimizer, split and schedule, all dropout, averaged weights; an epoch has about thirty steps, so most kills fall within one.
+#: Every cell, optimizer, split and schedule, both kinds of dropout, averaged weights; an epoch has about thirty steps,
+#: so most kills fall within one.
 RUNS = (
     "--cell lstm --optimizer adamw --dropout 0.3 --num-layers 2 --average 0.3",
     "--cell gru --optimizer adam --split stream --embedding-size 5 --lr-schedule step",
