@@ -93,6 +93,17 @@ def test_the_recipe_for_other_programs(texts: Path) -> None:
     assert (texts / "names.onnx").stat().st_size and (texts / "checkpoints" / "theirs" / "best.safetensors").exists()
 
 
+@pytest.mark.slow
+def test_every_command_about_watching_a_run_runs(texts: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    (tmp_path / "names.txt").write_bytes((texts / "names.txt").read_bytes())
+    for _, blocks in sections(DOCS / "report.md"):
+        for language, block in blocks:
+            run(language, block, tmp_path)
+    assert (tmp_path / "comparison.html").exists() and (tmp_path / "checkpoints" / "names" / "report.html").exists()
+    assert list((tmp_path / "checkpoints" / "board" / "tensorboard").iterdir())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):

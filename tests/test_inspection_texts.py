@@ -77,3 +77,9 @@ def test_the_end_of_a_built_in_corpus_stands_in_for_another_pythons() -> None:
     assert (text.name, text.cut) == ("python-docs of this Python, its end", False)
     assert abs(len(text.ids) - len(whole.ids) / 10) < 500 and np.array_equal(text.ids, whole.ids[-len(text.ids):])
     assert held_out_text(description, 50).cut
+
+
+def test_where_nothing_was_held_out_of_a_builtin_corpus_nothing_stands_in() -> None:
+    shipped = read_description(find_checkpoint("python-docs"))
+    with pytest.raises(CorpusError, match=r"no val part.*name another text to inspect"):
+        held_out_text(replace(shipped, train=shipped.train.replace(val_fraction=0.0)), 10**6)

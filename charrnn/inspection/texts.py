@@ -66,7 +66,7 @@ def held_out_text(description: Description, limit: int) -> Text:
         paths, _ = recorded_text(description.corpus)
     except CharRNNError as error:
         builtin = _builtin(description)
-        if builtin:
+        if builtin and description.train.val_fraction:
             return _end_of(builtin, description, limit)
         raise CorpusError(f"{error}; or name another text to inspect the model on") from None
     shown = printable(", ".join(paths[:3]) + (" ..." if len(paths) > 3 else "") or "the built-in text", 200)
