@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from charrnn.config import SampleConfig
@@ -38,6 +40,13 @@ class Reader:
     def loss(self) -> float:
         """Return nats per character over the held-out text, from its start, with the state carried along."""
         return mean_loss(self._follow(), self._held_out)
+
+    def seconds(self) -> float:
+        """Return about how long `loss` takes, from how fast its first window is."""
+        ids, targets = window(self._held_out, 0, self._network.seq_len)
+        started = time.perf_counter()
+        self._network.losses(ids, targets)
+        return (time.perf_counter() - started) * (self._held_out.shape[1] - 1) / len(ids)
 
     def write(self, start_id: int, length: int, seed: int) -> np.ndarray:
         """Return the ids (length,) of a text that follows the character `start_id`."""

@@ -230,7 +230,8 @@ class Trainer:
             yield CompileEvent(seconds=None)
         started = time.monotonic()
         self._set_up()
-        first, self._eval_at, self._reported = True, 0.0, time.monotonic()
+        first, self._reported = True, time.monotonic()
+        self._occasion_at = self._evaluated_at = 0.0
         self._evaluated, self._saved_at = self._progress.step, self._elapsed()
         self._last_seconds, self._last_characters = self._elapsed(), self._progress.characters
         reason = self._over()
@@ -249,12 +250,14 @@ class Trainer:
                     mark_compiled(task)
                     self._begin += time.monotonic() - going_on
                     yield CompileEvent(seconds=time.monotonic() - started)
+                if self.config.max_time is not None and split.val.size:  # before there is a first evaluation to time
+                    self._reserve_for(self._reader().seconds())
             reason = self._over()
-            due = self._evaluation_due()
-            evaluate = due and bool(split.val.size)
+            due = self._occasion()
+            evaluate = due and bool(split.val.size) and self._worth_evaluating()
             if due and not evaluate:
                 self._guard.keep()
-                self._eval_at = self._elapsed()
+                self._occasion_at = self._elapsed()
             if not first and (reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS):
                 yield self._step_event(lr, norm)
             first = False
@@ -349,13 +352,22 @@ class Trainer:
         return self._due(every) if isinstance(every, int) else \
             self._elapsed() >= self._saved_at + self.config.save_seconds
 
-    def _evaluation_due(self) -> bool:
+    def _reserve_for(self, seconds: float) -> None:
+        """Keep time for the last evaluation, which takes so many seconds, but never more than for training."""
+        self._reserve = seconds if self.config.max_time is None else min(seconds, 0.5 * self.config.max_time)
+
+    def _occasion(self) -> bool:
+        """Tell whether it is time to evaluate, or if that takes too long to keep the state at least."""
         if self.config.eval_every is not None:
             return self._due(self.config.eval_every)
         if self.config.max_time is None:
             return self._due(max(1, (self._step_limit or 0) // EVALUATIONS))
-        return self._elapsed() >= self._eval_at + max(self.config.max_time / EVALUATIONS,
-                                                      self._reserve / EVALUATION_SHARE)
+        return self._elapsed() >= self._occasion_at + self.config.max_time / EVALUATIONS
+
+    def _worth_evaluating(self) -> bool:
+        if self.config.eval_every is not None or self.config.max_time is None:
+            return True
+        return self._elapsed() >= self._evaluated_at + self._reserve / EVALUATION_SHARE
 
     def _evaluate(self) -> Iterator[Event]:
         progress = self._progress
@@ -376,10 +388,10 @@ class Trainer:
         if best:
             yield from self._checkpoint("best")
         yield from self._save_last()
-        self._reserve = time.monotonic() - started
+        self._reserve_for(time.monotonic() - started)
         if self.config.sample_every is None:
             yield self._sample()
-        self._eval_at = self._elapsed()
+        self._occasion_at = self._evaluated_at = self._elapsed()
 
     def _sample(self) -> SampleEvent:
         ids = self._reader().write(self.corpus.start_id, SAMPLE_LENGTH, self.config.seed + self._progress.step)

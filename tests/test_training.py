@@ -427,6 +427,15 @@ def test_a_full_disk_is_a_warning_and_training_goes_on(tmp_path: Path, monkeypat
     assert events[-1].step == 6 and not of(CheckpointEvent, events)
 
 
+def test_evaluating_takes_no_more_of_the_time_than_it_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charrnn.training.Reader, "seconds", lambda self: 0.5)
+    events = train(tmp_path / "slow", max_time=2.0)
+    assert len(of(EvalEvent, events)) == 1  # the last one, where 20 would have been due
+    monkeypatch.setattr(charrnn.training.Reader, "seconds", lambda self: 100.0)
+    events = train(tmp_path / "slower", max_time=2.0)
+    assert len(of(EvalEvent, events)) == 1 and events[-1].step > 10  # half of the time is for training all the same
+
+
 def test_compiling_ends_when_what_evaluates_is_compiled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[str] = []
     sample = charrnn.training.Trainer._sample
