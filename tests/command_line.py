@@ -25,7 +25,7 @@ def charrnn(*words: str | Path, **options: object) -> subprocess.CompletedProces
                           **options)  # type: ignore[call-overload, no-any-return]
 
 
-def charrnn_in_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def charrnn_in_shell(script: str, folder: Path, *, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run a line of bash in which `charrnn` is the program."""
     return subprocess.run(["bash", "-c", f'charrnn() {{ "{sys.executable}" -m charrnn "$@"; }}; {script}'], cwd=folder,
-                          env=environment(), capture_output=True, text=True, timeout=300, check=False)
+                          env=environment(), capture_output=True, text=True, timeout=timeout, check=False)

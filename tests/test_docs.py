@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from charrnn.cli import cli
+
 from .command_line import ROOT, charrnn_in_shell, environment
+from .test_readme import all_commands
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "reference.md")
@@ -18,7 +25,8 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^## (.*)$", re.MULTILINE)
 
 #: Pages whose commands are run here, from top to bottom, on texts made up for them.
-RECIPES = DOCS / "recipes.md"
+README, TUTORIAL, HOW_IT_WORKS, RECIPES = (
+    ROOT / "README.md", DOCS / "tutorial.md", DOCS / "how-it-works.md", DOCS / "recipes.md")
 
 
 def sections(page: Path) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -41,6 +49,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "poems/one.txt": "A rose is red\nA sky is blue\n\n\n" * 40,
         "src/one.py": "def one(a):\n    return [a, (1, 2)]\n\n\n" * 40,
         "other/two.py": "def two(b):\n    return b\n",
+        "novel.txt": "Chapter 1\nIt was a grey day, and nobody came. Yes, nobody: the dogs slept.\n\n" * 60,
+        "other.txt": "It was nobody. The day came, grey.\n" * 4,
         "tunes.abc": "X:1\nT:A tune\nM:4/4\nK:G\nGABc dedB|dedB dedB|\n\n" * 40,
         "japanese.txt": "吾輩は猫である。名前はまだ無い。\n" * 80,
         "russian.txt": "Мороз и солнце; день чудесный!\n" * 60,
@@ -48,7 +58,38 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in contents.items():
         (folder / name).write_bytes(content.encode("cp1251" if name == "russian.txt" else "utf-8"))
     (folder / "mixed.bin").write_bytes(bytes(range(256)) * 20)
+    (folder / "logs.gz").write_bytes(gzip.compress(b"12:00 started\n12:01 stopped\n" * 40))
     return folder
+
+
+def commands_in(block: str) -> Iterator[list[str]]:
+    """Yield the words of every call of charrnn in a block of shell, without its name."""
+    for line in block.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] | None = None
+        for word in [*lexer, "|"]:
+            if word == "charrnn":
+                words = []
+            elif words is not None and set(word) <= set("();<>|&"):
+                yield words
+                words = None
+            elif words is not None:
+                words.append(word)
+
+
+def check(words: list[str]) -> None:
+    """Let a command read its words, and do nothing."""
+    if "--config" in words:  # which is read at once
+        place = words.index("--config")
+        words = words[:place] + words[place + 2:]
+    context, command = click.Context(cli, info_name="charrnn"), cli.get_command(click.Context(cli), words[0])
+    assert command, words
+    while isinstance(command, click.Group):
+        words = words[1:]
+        command = command.get_command(context, words[0])
+        assert command, words
+    command.make_context(words[0], words[1:], parent=context)
 
 
 def run(language: str, block: str, folder: Path) -> None:
@@ -56,11 +97,65 @@ def run(language: str, block: str, folder: Path) -> None:
     short = {"CHARRNN_MAX_STEPS": "2", "CHARRNN_HIDDEN_SIZE": "8", "CHARRNN_BATCH_SIZE": "2"}
     if language == "sh":
         shell = "; ".join(f"export {name}={value}" for name, value in short.items())
-        done = charrnn_in_shell(f"set -e; {shell}; {block}", folder)
+        # The kernels may have to be compiled first.
+        done = charrnn_in_shell(f"set -e; {shell}; {block}", folder, timeout=1200)
     else:
         done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=120,
                               env=environment(), check=False)
     assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+
+
+def test_every_command_in_the_pages_is_one_that_there_is() -> None:
+    checked = 0
+    for page in (README, *PAGES):
+        for language, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+            for words in commands_in(block) if language == "sh" else ():
+                if words:
+                    check(words)
+                    checked += 1
+    assert checked > 60
+    with pytest.raises(click.NoSuchOption):
+        check(next(commands_in("zcat x.gz | charrnn train - --hidden-syze 3 > out")))
+
+
+@pytest.mark.parametrize(("name", "command"), [*all_commands(), ("", cli)], ids=lambda value: str(value or "charrnn"))
+def test_every_example_of_the_help_is_one_that_works(name: str, command: click.Command) -> None:
+    examples = [*commands_in(re.sub(r"  +.*", "", command.examples))]  # type: ignore[attr-defined]
+    assert len(examples) > 1
+    for words in examples:
+        check(words)
+    assert any(words[:len(name.split())] == name.split() for words in examples)
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs(texts: Path) -> None:
+    ran = 0
+    for block in (block for language, block in _BLOCK.findall(README.read_text(encoding="utf-8")) if language == "sh"):
+        if "pip install" not in block and "_source" not in block:
+            run("sh", block, texts)
+            ran += 1
+    assert ran >= 4 and (texts / "runs" / "logs" / "best.safetensors").exists()
+    assert (texts / "cells.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_every_command_of_the_tutorial_runs(texts: Path, tmp_path: Path) -> None:
+    for block in (block for _, blocks in sections(TUTORIAL) for _, block in blocks):
+        run("sh", block, tmp_path)
+        made = tmp_path / "corpora" / "brackets.txt"
+        if "corpus get" in block:  # goes on with less of it
+            made.write_text(made.read_text()[:80_000])
+    assert (tmp_path / "written.txt").stat().st_size == 1000
+    assert (tmp_path / "cells.html").stat().st_size > 10_000 and (tmp_path / "cells.json").stat().st_size > 100
+
+
+@pytest.mark.slow
+def test_every_command_of_how_it_works_runs(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "novel.txt").write_bytes((texts / "novel.txt").read_bytes())
+    run("sh", "charrnn train novel.txt", tmp_path)
+    for block in (block for _, blocks in sections(HOW_IT_WORKS) for language, block in blocks if language == "sh"):
+        run("sh", block, tmp_path)
+    assert (tmp_path / "flow.html").exists() and (tmp_path / "checkpoints" / "min-char-rnn").is_dir()
 
 
 @pytest.mark.slow
@@ -74,8 +169,8 @@ def test_every_command_of_the_recipes_runs(texts: Path) -> None:
         for language, block in blocks:
             if language != "toml":
                 run(language, block, texts)
-    names = sorted(path.name for path in (texts / "checkpoints").iterdir())
-    assert names == ["brackets", "code", "japanese", "mixed", "names", "poems", "russian", "small", "small-2", "tunes"]
+    names = {path.name for path in (texts / "checkpoints").iterdir()}
+    assert names >= {"brackets", "code", "japanese", "mixed", "names", "poems", "russian", "small", "small-2", "tunes"}
 
 
 @pytest.mark.slow
