@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn.averaging import Average
 from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, thinned
-from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Corpus
 from charrnn.errors import CheckpointError, ConfigError, TrainingError
 from charrnn.events import (
@@ -49,16 +49,11 @@ from charrnn.stability import Guard
 from charrnn.storage import printable
 from charrnn.streams import split_text
 from charrnn.threads import physical_memory, thread_count
+from charrnn.timetable import Timetable
 from charrnn.training_state import Progress, buffers, restore, state_arrays, stored_progress
-
-#: How often a run without `--eval-every` is evaluated, and the largest share of its time that goes into evaluating.
-EVALUATIONS, EVALUATION_SHARE = 20, 0.1
 
 #: The seconds that a step takes however small it is, in a plan's estimate of time.
 STEP_SECONDS = 1e-4
-
-#: More steps than any run makes, and less than what overflows.
-MOST_STEPS = 2**62
 
 #: Seconds between step events.
 REPORT_SECONDS = 0.5
@@ -116,7 +111,7 @@ class Trainer:
             self._check_start(self._start)
         self._history: list[dict[str, Any]] = list(self._start.history) if resume and self._start else []
         self._progress = stored_progress(self._start, self._split.windows) if resume and self._start else Progress()
-        self._step_limit, self._limit_reason = self._limits()
+        self._timetable = Timetable(config, self._progress, self._split.windows)
         memory = memory_needed(model, self._split.batch_size, self._split.seq_len) + corpus.ids.nbytes
         if memory > physical_memory():
             raise TrainingError(f"training would take {memory / 2**30:.1f} GiB of memory, and this machine has "
@@ -125,7 +120,7 @@ class Trainer:
         self.plan = PlanEvent(
             characters=len(corpus), train_characters=self._split.train_characters, val_characters=self._split.val.size,
             test_characters=self._split.test.size, vocab_size=model.vocab_size, parameters=parameter_count(model),
-            steps=self._step_limit, threads=self._threads, memory=memory, split=config.split,
+            steps=self._timetable.step_limit, threads=self._threads, memory=memory, split=config.split,
             estimated_seconds=self._estimated_seconds(), reason=reason,
             config=model.to_json() | config.to_json() | corpus.text_config.to_json())
         self._stop = self._save = False
@@ -146,7 +141,7 @@ class Trainer:
         CheckpointError : the first checkpoint cannot be written, or another process is training in the folder.
         TrainingError : the loss is no longer a number.
         """
-        self._begin = time.monotonic()
+        self._timetable.start()
         first_step, compiling, unwritten = self._progress.step, False, []
         with self.run_folder.lock():
             if self._resume:
@@ -178,49 +173,23 @@ class Trainer:
             raise ConfigError("the text's vocabulary differs from that of the checkpoint to start from: "
                               "train a new model on this text")
 
-    def _limits(self) -> tuple[int | None, str]:
-        """Return the number of steps after which the run ends and why, or None where only time ends it."""
-        config = self.config
-        epochs = config.epochs
-        if epochs is None and config.max_steps is None and config.max_time is None:
-            epochs = DEFAULT_EPOCHS
-        limits = []
-        if epochs is not None:
-            limits.append((max(1, round(min(epochs * self._split.windows, MOST_STEPS))), "epochs"))
-        if config.max_steps is not None:
-            limits.append((config.max_steps, "max_steps"))
-        return min(limits) if limits else (None, "max_time")
-
     def _estimated_seconds(self) -> float | None:
         """Return about how long the steps that are left will take, from how fast this machine multiplies."""
-        if self._step_limit is None:
+        limit = self._timetable.step_limit
+        if limit is None:
             return None
-        steps = max(0, self._step_limit - self._progress.step)
+        steps = max(0, limit - self._progress.step)
         operations = step_operations(self.model, self._split.batch_size, self._split.seq_len)
         return steps * (operations / training_rate(self._precision, self._threads) + STEP_SECONDS)
 
-    def _elapsed(self) -> float:
-        """Return the seconds of the whole run so far, earlier sessions included, compiling not."""
-        return self._progress.seconds + time.monotonic() - self._begin
-
-    def _share_done(self) -> float:
-        """Return how far the run is, 0 to 1, by the limit that is nearest; what `learning_rate` goes by."""
-        share = 0.0
-        if self._step_limit:
-            share = (self._progress.step + 1) / self._step_limit
-        if self.config.max_time:
-            share = max(share, self._elapsed() / max(self.config.max_time - self._reserve, 1e-3))
-        return min(share, 1.0)
-
     def _events(self) -> Iterator[Event]:
         yield self.plan
-        self._reserve = 0.0
         reason = self._over()
         if reason and self._resume:
             yield WarningEvent(message=f"nothing is left to train: {_FINISHED[reason]}")
             yield self._done(reason)
             return
-        split = self._split
+        split, timetable = self._split, self._timetable
         if (split.batch_size, split.seq_len) != (self.config.batch_size, self.config.seq_len):
             yield WarningEvent(message=f"the text is short: training with {split.batch_size} streams and windows of "
                                        f"{split.seq_len} characters")
@@ -231,42 +200,41 @@ class Trainer:
         started = time.monotonic()
         self._set_up()
         first, self._reported = True, time.monotonic()
-        self._occasion_at = self._evaluated_at = 0.0
-        self._evaluated, self._saved_at = self._progress.step, self._elapsed()
-        self._last_seconds, self._last_characters = self._elapsed(), self._progress.characters
+        self._evaluated = self._progress.step
+        self._last_seconds, self._last_characters = timetable.elapsed(), self._progress.characters
         reason = self._over()
         while not reason:
-            lr = self._guard.rate * learning_rate(self.config, self._share_done())
+            lr = self._guard.rate * learning_rate(self.config, timetable.share_done())
             norm, diverged = self._step(lr)
             if diverged:
                 yield self._go_back(diverged)
             if first:
                 if compiling:  # is no training: a short first run would have little time left for that
-                    self._begin += time.monotonic() - started
+                    timetable.leave_out(started)
                 yield self._step_event(lr, norm)
                 if compiling:
                     going_on = time.monotonic()
                     self._sample()  # compiles what evaluates and writes
                     mark_compiled(task)
-                    self._begin += time.monotonic() - going_on
+                    timetable.leave_out(going_on)
                     yield CompileEvent(seconds=time.monotonic() - started)
                 if self.config.max_time is not None and split.val.size:  # before there is a first evaluation to time
-                    self._reserve_for(self._reader().seconds())
+                    timetable.reserve_for(self._reader().seconds())
             reason = self._over()
-            due = self._occasion()
-            evaluate = due and bool(split.val.size) and self._worth_evaluating()
+            due = timetable.occasion()
+            evaluate = due and bool(split.val.size) and timetable.worth_evaluating()
             if due and not evaluate:
                 self._guard.keep()
-                self._occasion_at = self._elapsed()
+                timetable.kept()
             if not first and (reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS):
                 yield self._step_event(lr, norm)
             first = False
             if evaluate:
                 yield from self._evaluate()
                 reason = reason or self._over()
-            elif self._save or self._save_due():
+            elif self._save or timetable.save_due():
                 yield from self._save_last()
-            if self._due(self.config.sample_every):
+            if timetable.due(self.config.sample_every):
                 yield self._sample()
         if split.val.size and self._evaluated != self._progress.step and reason != "interrupted":
             yield from self._evaluate()
@@ -277,7 +245,7 @@ class Trainer:
         yield self._done(reason)
 
     def _done(self, reason: str) -> DoneEvent:
-        progress, seconds = self._progress, self._elapsed()
+        progress, seconds = self._progress, self._timetable.elapsed()
         return DoneEvent(reason=reason, step=progress.step, best_val_loss=progress.best_val_loss, seconds=seconds,
                          chars_per_second=progress.characters / max(seconds, 1e-9), path=str(self.run_folder.path))
 
@@ -319,55 +287,21 @@ class Trainer:
 
     def _over(self) -> str:
         """Return why the run ends now, or ''."""
-        progress, config = self._progress, self.config
-        if self._stop:
-            return "interrupted"
-        if self._step_limit is not None and progress.step >= self._step_limit:
-            return self._limit_reason
-        if config.max_time is not None and self._elapsed() + self._reserve >= config.max_time:
-            return "max_time"
-        if config.patience is not None and progress.worse >= config.patience:
-            return "patience"
-        return ""
+        return "interrupted" if self._stop else self._timetable.over()
 
     def _epoch(self) -> float:
         return self._progress.epoch + self._progress.window / self._split.windows
 
     def _step_event(self, lr: float, norm: float) -> StepEvent:
-        progress, seconds = self._progress, self._elapsed()
+        progress, seconds = self._progress, self._timetable.elapsed()
         speed = (progress.characters - self._last_characters) / max(seconds - self._last_seconds, 1e-9)
         loss = progress.loss_sum / progress.loss_steps if progress.loss_steps else math.nan
         event = StepEvent(step=progress.step, epoch=self._epoch(), loss=loss, lr=lr, grad_norm=norm,
-                          chars_per_second=speed, seconds=seconds, progress=self._share_done())
+                          chars_per_second=speed, seconds=seconds, progress=self._timetable.share_done())
         progress.loss_sum, progress.loss_steps = 0.0, 0
         self._last_seconds, self._last_characters = seconds, progress.characters
         self._reported = time.monotonic()
         return event
-
-    def _due(self, every: int | None) -> bool:
-        return every is not None and self._progress.step % every == 0
-
-    def _save_due(self) -> bool:
-        every = self.config.save_every
-        return self._due(every) if isinstance(every, int) else \
-            self._elapsed() >= self._saved_at + self.config.save_seconds
-
-    def _reserve_for(self, seconds: float) -> None:
-        """Keep time for the last evaluation, which takes so many seconds, but never more than for training."""
-        self._reserve = seconds if self.config.max_time is None else min(seconds, 0.5 * self.config.max_time)
-
-    def _occasion(self) -> bool:
-        """Tell whether it is time to evaluate, or if that takes too long to keep the state at least."""
-        if self.config.eval_every is not None:
-            return self._due(self.config.eval_every)
-        if self.config.max_time is None:
-            return self._due(max(1, (self._step_limit or 0) // EVALUATIONS))
-        return self._elapsed() >= self._occasion_at + self.config.max_time / EVALUATIONS
-
-    def _worth_evaluating(self) -> bool:
-        if self.config.eval_every is not None or self.config.max_time is None:
-            return True
-        return self._elapsed() >= self._evaluated_at + self._reserve / EVALUATION_SHARE
 
     def _evaluate(self) -> Iterator[Event]:
         progress = self._progress
@@ -384,14 +318,14 @@ class Trainer:
             progress.worse += 1
         self._evaluated = progress.step
         yield EvalEvent(step=progress.step, epoch=self._epoch(), val_loss=val_loss, bpc=val_loss / math.log(2),
-                        best=best, seconds=self._elapsed())
+                        best=best, seconds=self._timetable.elapsed())
         if best:
             yield from self._checkpoint("best")
         yield from self._save_last()
-        self._reserve_for(time.monotonic() - started)
+        self._timetable.reserve_for(time.monotonic() - started)
         if self.config.sample_every is None:
             yield self._sample()
-        self._occasion_at = self._evaluated_at = self._elapsed()
+        self._timetable.evaluated()
 
     def _sample(self) -> SampleEvent:
         ids = self._reader().write(self.corpus.start_id, SAMPLE_LENGTH, self.config.seed + self._progress.step)
@@ -399,13 +333,14 @@ class Trainer:
 
     def _save_last(self) -> Iterator[Event]:
         self._save = False
-        self._saved, self._saved_at = self._progress.step, self._elapsed()
+        self._saved = self._progress.step
+        self._timetable.saved()
         yield from self._checkpoint("last")
 
     def _checkpoint(self, kind: str) -> Iterator[Event]:
         """Write a checkpoint; a failure is a warning, and the next occasion tries again."""
         path = self.run_folder.best if kind == "best" else self.run_folder.last
-        progress = asdict(self._progress) | {"seconds": self._elapsed()}
+        progress = asdict(self._progress) | {"seconds": self._timetable.elapsed()}
         state = {}
         if kind == "last":
             kept = self._guard.kept if self._progress.kept_step != progress["step"] else None

@@ -35,7 +35,7 @@ LAYERS = (
     ("run_folder",),
     ("exchange",),
     ("held_out", "surprise", "reader", "training_state", "dynamic", "beam", "priming"),
-    ("stability",),
+    ("stability", "timetable"),
     ("sampling", "training"),
     ("language_model", "session", "run_history"),
     ("inspection",),

@@ -26,6 +26,7 @@ from charrnn.network import Network
 from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.presets import PRESETS
 from charrnn.streams import split_text
+from charrnn.timetable import MOST_STEPS
 from tests.reference.min_char_rnn import MinCharRNN
 from tests.runs import TEXT, read, train, trainer
 
@@ -226,7 +227,7 @@ def test_every_step_is_as_truncated_backpropagation_has_it(tmp_path: Path, every
 
 
 def test_more_epochs_than_a_number_can_hold_are_very_many(tmp_path: Path) -> None:
-    assert trainer(tmp_path / "run", epochs=1e308).plan.steps == charrnn.training.MOST_STEPS
+    assert trainer(tmp_path / "run", epochs=1e308).plan.steps == MOST_STEPS
 
 
 def test_stops_after_epochs(tmp_path: Path) -> None:
@@ -366,7 +367,7 @@ def test_init_from_starts_from_the_weights_alone(tmp_path: Path, every_step: Non
 def test_saves_by_steps_by_time_or_every_ten_minutes(save_every: int | str | None, steps: list[int], tmp_path: Path,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     run = trainer(tmp_path / "run", max_steps=48, eval_every=1000, save_every=save_every)
-    monkeypatch.setattr(run, "_elapsed", lambda: 30.0 * run._progress.step)
+    monkeypatch.setattr(run._timetable, "elapsed", lambda: 30.0 * run._progress.step)
     saves = [event.step for event in of(CheckpointEvent, list(run.run())) if event.kind == "last"]
     assert saves == steps
 
