@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,43 +13,20 @@ from charrnn.inspection.findings import Inspection
 from charrnn.page.cells import cell_page
 from charrnn.page.document import write_page
 
+from .browser import OpenPage, chromium, needs_browser, webdriver
 from .inspections import TEXT, finding, inspection
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-_CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (_CHROMIUM and _DRIVER), reason="needs Chromium and its driver")
+pytestmark = needs_browser
 
 _STRANGE = "</script><script>document.title = 'run'</script>\0\x1b &amp; שלום e\u0301 漢字 👩\u200d💻 \u202e\n" * 8
 
 
-class _Page:
-    """A page that is open in the browser."""
-
-    def __init__(self, driver: Any, folder: Path) -> None:
-        self.driver, self._path = driver, folder / "page.html"
+class _Page(OpenPage):
+    """The page of some findings."""
 
     def show(self, found: Inspection, checkpoint: Any, fragment: str = "") -> None:
-        write_page(self._path, cell_page(found, checkpoint, "2 × 8 LSTM"))
+        write_page(self.path, cell_page(found, checkpoint, "2 × 8 LSTM"))
         self.go(fragment)
-
-    def go(self, fragment: str) -> None:
-        self.driver.get("about:blank")
-        self.driver.get(f"{self._path.as_uri()}#{fragment}")
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until what follows a change in later frames has happened: an element found then stays in the page."""
-        self.driver.execute_async_script(
-            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))")
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def text(self, selector: str) -> str:
-        return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
-
-    def press(self, selector: str, *keys: str) -> None:
-        self.driver.find_element("css selector", selector).send_keys(*keys)
 
     def hover(self, position: int) -> None:
         self.run("change({at: 0}); scrollTo(arguments[0])", position)
@@ -64,22 +39,11 @@ class _Page:
         """Return the fragment of the address, which follows a change a little later."""
         return str(self.run("writeAddress(); return location.hash"))
 
-    def problems(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = _CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(_DRIVER))
-    with contextlib.closing(started.service.log_output) if hasattr(started.service.log_output, "close") \
-            else contextlib.nullcontext():
+    with chromium() as started:
         yield started
-        started.quit()
 
 
 @pytest.fixture
