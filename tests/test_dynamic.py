@@ -50,6 +50,8 @@ def test_windows_are_predicted_and_then_learned_from_as_the_reference_does(cell:
             weights[name] += 0.1 * share * (trained[name] - weights[name])
         state = tape.final_state
     assert share < 1
+    for name, value in network._network.named_parameters().items():
+        np.testing.assert_allclose(value, weights[name], rtol=2e-3, atol=2e-4, err_msg=name)
     assert max(np.abs(weights[name] - trained[name]).max() for name in weights) > 0.02
 
 
