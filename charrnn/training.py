@@ -55,6 +55,9 @@ from charrnn.training_state import Progress, buffers, restore, state_arrays, sto
 #: The seconds that a step takes however small it is, in a plan's estimate of time.
 STEP_SECONDS = 1e-4
 
+#: Events that are kept while they cannot be written; an hour has some 7,000.
+MOST_UNWRITTEN = 50_000
+
 #: Seconds between step events.
 REPORT_SECONDS = 0.5
 
@@ -142,7 +145,9 @@ class Trainer:
         TrainingError : the loss is no longer a number.
         """
         self._timetable.start()
-        first_step, compiling, unwritten = self._progress.step, False, []
+        first_step, compiling = self._progress.step, False
+        unwritten: list[dict[str, Any]] = []
+        warned = False
         with self.run_folder.lock():
             if self._resume:
                 self.run_folder.truncate_events(self._progress.step)
@@ -157,9 +162,13 @@ class Trainer:
                 if (self._progress.step > first_step and not compiling) or isinstance(event, DoneEvent):
                     try:
                         self.run_folder.append_metrics(*unwritten)
+                        unwritten, warned = [], False
                     except CheckpointError as error:
-                        yield WarningEvent(message=str(error))
-                    unwritten = []
+                        if not warned:
+                            yield WarningEvent(message=f"{error}; training goes on, and what is missing there is added "
+                                                       "once it can be")
+                        warned = True
+                        del unwritten[:-MOST_UNWRITTEN]
                 yield event
 
     def _check_start(self, start: Checkpoint) -> None:

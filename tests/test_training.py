@@ -453,3 +453,21 @@ def test_compiling_ends_when_what_evaluates_is_compiled_too(tmp_path: Path, monk
         compiled = happened.count("CompileEvent") == 2
         assert (tmp_path / "run" / "metrics.jsonl").exists() == compiled  # what is stopped before leaves no trace
     assert happened[:5] == ["PlanEvent", "CompileEvent", "StepEvent", "sampled", "CompileEvent"]
+
+
+def test_events_that_cannot_be_written_are_told_of_once_and_written_later(
+        tmp_path: Path, every_step: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer(tmp_path / "run", max_steps=12)
+    append = run.run_folder.append_metrics
+    tries = iter(range(10**9))
+
+    def failing(*events: dict[str, Any]) -> None:
+        if 2 <= next(tries) < 6:
+            raise CheckpointError("the disk is full")
+        append(*events)
+
+    monkeypatch.setattr(run.run_folder, "append_metrics", failing)
+    events = list(run.run())
+    assert [warning.message.split(";")[0] for warning in of(WarningEvent, events)] == ["the disk is full"]
+    written = [json.loads(line) for line in run.run_folder.metrics.read_text().splitlines()]
+    assert [event["step"] for event in written if event["event"] == "step"] == list(range(1, 13))

@@ -32,6 +32,8 @@ def commands(text: str, run: str) -> dict[str, list[str]]:
         "train --json": ["train", text, "--out", "new", "--overwrite", "--max-steps", "4", "--json", *SMALL],
         "train --dry-run": ["train", text, "--dry-run", *SMALL], "sample": ["sample", run, "--length", "200"],
         "sample --json": ["sample", run, "--length", "20", "--json"], "eval": ["eval", run, text],
+        "inspect-cells": ["inspect-cells", run, text], "report": ["report", run],
+        "gradient-flow": ["gradient-flow", run, "--text", text, "--reach", "20"],
         "info": ["info", run], "info --json": ["info", run, "--json"], "corpus list": ["corpus", "list"],
         "an error": ["sample", "no such " + _HOSTILE],
     }
@@ -84,7 +86,7 @@ def _redirected_problem(name: str, words: list[str], where: str, folder: Path) -
                           env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, timeout=900,
                           check=False)
     said = done.stderr.decode(errors="replace")
-    writes = name not in ("train", "an error")
+    writes = name not in ("train", "report", "an error")
     wanted = {1} if name == "an error" or (writes and where in ("/dev/full", "closed stdout")) else {0}
     if name == "train --json" and where == "closed pipe":
         wanted = {0, 141}  # it may be done before the pipe is closed
@@ -100,7 +102,7 @@ def run(*, quick: bool) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         text = f"{_HOSTILE.replace(chr(10), ' ')}.txt"
-        (folder / text).write_text(f"the quick {_HOSTILE} jumps over the lazy dog\n" * 40)
+        (folder / text).write_text(f"the quick {_HOSTILE} jumps over the lazy dog\n" * 120)
         first = ["train", text, "--out", "run", "--max-steps", "4", "--quiet", *SMALL]
         subprocess.run([sys.executable, "-m", "charrnn", *first], cwd=folder, env=environment(), check=True)
         for number, where in enumerate(SURROUNDINGS):
