@@ -49,7 +49,7 @@ _HALF = np.uint32(0x7FFF)
 class Sums(NamedTuple):
     """Room for the operands of sums over a block of rows."""
 
-    left: np.ndarray  # (threads, SUM_BLOCK * (LEFT_COLUMNS + 2 * LANES)) or as a thread has it, without the first
+    left: np.ndarray  # (threads, SUM_BLOCK * (LEFT_COLUMNS + 2 * LANES)) for bfloat16, else (threads, 0)
     right: np.ndarray  # (threads, 2, SUM_BLOCK * K)
 
     def of(self, thread: int) -> Sums:
@@ -65,7 +65,8 @@ def packed_room(*shape: int, dtype: Any) -> np.ndarray:
 
 def sum_room(threads: int, widest: int, dtype: Any) -> Sums:
     """Return room for each of `threads` to sum over blocks; `widest` is the most columns that a right operand has."""
-    return Sums(packed_room(threads, SUM_BLOCK * (LEFT_COLUMNS + 2 * LANES), dtype=dtype),
+    copied = SUM_BLOCK * (LEFT_COLUMNS + 2 * LANES) if dtype == np.uint32 else 0  # others are read where they lie
+    return Sums(packed_room(threads, copied, dtype=dtype),
                 packed_room(threads, 2, SUM_BLOCK * widest, dtype=dtype))
 
 

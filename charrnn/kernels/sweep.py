@@ -232,7 +232,7 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, sums):
     units = dh.shape[2]
     block = max(1, SUM_BLOCK // window.z.shape[2])
     multiply(window.logits[:steps], weights.output_back, dh, units, first, last, REPLACE)
-    if sums.left.size > 0:
+    if sums.right.size > 0:
         meet_all(share)
         _output_gradients(window, steps, gradients, share, dropout, sums)
     for layer in range(layers - 1, -1, -1):
@@ -253,7 +253,7 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, sums):
                              ADD)
             if layer > 0:
                 multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], units, first, last, REPLACE)
-            if sums.left.size > 0:
+            if sums.right.size > 0:
                 meet_all(share)
                 _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout,
                                  weights.bias_apart.shape[1], sums, add)
