@@ -13,14 +13,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import TextConfig
 from charrnn.decoding import is_text, read_texts
-from charrnn.errors import ConfigError, CorpusError, UnknownCharacterError
+from charrnn.errors import ConfigError, CorpusError, EncodingError, UnknownCharacterError
 from charrnn.sources import BLOCK_SIZE, Notices, Source, find_sources, given_text
 from charrnn.vocabulary import SURROGATES, Vocabulary, id_dtype
 
@@ -31,6 +31,8 @@ _SEGMENT = 64 * 2**20
 _REWRITTEN = 2**16
 
 _UNSEEN = np.uint32(0xFFFFFFFF)
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,8 @@ def read_corpus(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig
     # Refused before time is spent on it. UTF-32 has four bytes for what may take one here; hardly a codec has more.
     if sum(source.size for source in sources) // 4 > limit:
         raise _too_large(limit)
-    blocks = _code_points(sources, text_config, notices, block_size)
+    blocks = _advising(_code_points(sources, text_config, notices, block_size),
+                       "name the text's own encoding (--encoding cp1251, say), or use --errors replace or --bytes")
     segments = _Segments(limit)
     try:
         if vocabulary is None:
@@ -145,7 +148,7 @@ def read_text(paths: Sequence[str | os.PathLike[str]], text_config: TextConfig, 
     """
     notices = Notices()
     sources = _readable(find_sources(paths, notices, glob=glob, stdin=stdin), text_config, notices)
-    blocks = _code_points(sources, text_config, notices, block_size)
+    blocks = _advising(_code_points(sources, text_config, notices, block_size), _other_encoding(text_config))
     return (TextBlock(block.source.name, block.code_points) for block in blocks)
 
 
@@ -161,7 +164,9 @@ def load_text(path: str | os.PathLike[str], text_config: TextConfig, *, stdin: B
     pieces: list[Any] = []
     length = 0
     for source in _readable(find_sources([path], notices, stdin=stdin, builtin=False), text_config, notices):
-        for piece in source.blocks() if text_config.bytes else read_texts(source, text_config, notices):
+        blocks: Iterator[str | bytes] = source.blocks() if text_config.bytes else \
+            _advising(read_texts(source, text_config, notices), _other_encoding(text_config))
+        for piece in blocks:
             pieces.append(piece)
             length += len(piece)
             if length > max_length:
@@ -219,6 +224,19 @@ def _code_points(sources: list[Source], text_config: TextConfig, notices: Notice
             yield _Block(source, np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"), start)
             start += len(text)
             missing = None if text.endswith("\n") else _Block(source, np.array([ord("\n")], dtype=np.uint32), start)
+
+
+def _advising(blocks: Iterator[_T], what_to_do: str) -> Iterator[_T]:
+    """Yield blocks of a text; an `EncodingError` among them also says what to do."""
+    try:
+        yield from blocks
+    except EncodingError as error:
+        raise EncodingError(f"{error}; {what_to_do}") from None
+
+
+def _other_encoding(text_config: TextConfig) -> str:
+    """Return what to do with a text that a model has to read as its own was, and cannot."""
+    return f"texts for this model are read as {text_config.encoding}: convert it to that"
 
 
 def _known_ids(block: _Block, vocabulary: Vocabulary) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from charrnn.config import TextConfig
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, EncodingError
 from charrnn.sources import BLOCK_SIZE, Notices, Source, peek
 from charrnn.storage import printable
 
@@ -38,7 +38,8 @@ def read_texts(source: Source, config: TextConfig, notices: Notices, block_size:
 
     Raises
     ------
-    CorpusError : the source cannot be read, or its bytes are not valid in the encoding.
+    EncodingError : its bytes are not valid in the encoding.
+    CorpusError : the source cannot be read.
     """
     if source.is_utf8:
         config = config.replace(encoding="utf-8", errors="strict")
@@ -107,7 +108,7 @@ def _decode(source: Source, config: TextConfig, notices: Notices, block_size: in
             yield text
 
 
-def _undecodable(error: UnicodeError, name: str, encoding: str, end: int, line: int) -> CorpusError:
+def _undecodable(error: UnicodeError, name: str, encoding: str, end: int, line: int) -> EncodingError:
     """Return a decoder's error as a message; the data it saw end at byte `end` and start in line `line`."""
     where = reason = ""
     if isinstance(error, UnicodeDecodeError):
@@ -116,8 +117,7 @@ def _undecodable(error: UnicodeError, name: str, encoding: str, end: int, line: 
             line += data[:start].decode(encoding, "replace").count("\n")
         where = f"byte {end - len(data) + start} (line {line}), in {data[max(start - 10, 0):start + 10]!r}, "
         reason = f" ({error.reason})"
-    return CorpusError(f"{name}: {where}is not valid {printable(encoding)}{reason}; name the text's own encoding "
-                       "(--encoding cp1251, say), or use --errors replace or --bytes")
+    return EncodingError(f"{name}: {where}is not valid {printable(encoding)}{reason}")
 
 
 def _clean(texts: Iterator[str], name: str, config: TextConfig, notices: Notices) -> Iterator[str]:

@@ -24,6 +24,10 @@ class CorpusError(CharRNNError):
     """A text that cannot be read, decoded or trained on."""
 
 
+class EncodingError(CorpusError):
+    """A text whose bytes are not valid in the encoding that it is read in; what to do depends on who reads it."""
+
+
 class UnknownCharacterError(CharRNNError):
     """A text holds characters that the model's vocabulary lacks."""
 

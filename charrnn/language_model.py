@@ -155,12 +155,13 @@ class LanguageModel:
         return {name: np.ascontiguousarray(values.transpose(1, 0, 2)) for name, values in recorded.items()}
 
     def evaluate(self, paths: _Paths, *watchers: Callable[[Scored], None], glob: str | None = None,
-                 dynamic: bool = False) -> Evaluation:
+                 encoding: str | None = None, dynamic: bool = False) -> Evaluation:
         """Return how well the model predicts texts, one after the other, in bounded memory.
 
         Parameters
         ----------
         paths, glob : files, folders, or "-" for standard input, as for `charrnn eval`.
+        encoding : of the texts (None: the one that the model's own text was read in).
         watchers : are shown every piece of the text with the loss of its characters.
         dynamic : let the model learn from what it has predicted as it goes on (`charrnn.dynamic`); `network` and what
             else this object does are not changed by it.
@@ -168,8 +169,10 @@ class LanguageModel:
         Raises
         ------
         CorpusError : a text cannot be read, or there is nothing to predict.
+        ConfigError : there is no such encoding, or the model is one of bytes.
         """
-        blocks = read_text(paths, self.checkpoint.text, glob=glob, block_size=_BLOCK)
+        text = self.checkpoint.text if encoding is None else self.checkpoint.text.replace(encoding=encoding)
+        blocks = read_text(paths, text, glob=glob, block_size=_BLOCK)
         network = self._predictor(1, CHUNK, dynamic)
         return summarize(score(network, self.vocabulary, blocks), *watchers, dynamic=dynamic)
 

@@ -163,8 +163,9 @@ class Vocabulary:
         """
         plain = _without_accents(char)
         decomposed = _decomposed(char)
-        candidates = [char, plain, char.swapcase(), plain.swapcase(), decomposed, decomposed.swapcase(),
-                      char.translate(_PLAIN_SIGNS), decomposed.translate(_PLAIN_SIGNS), char.casefold()]
+        sign = char.translate(_PLAIN_SIGNS)
+        candidates = [char, plain, char.swapcase(), plain.swapcase(), decomposed, decomposed.swapcase(), sign,
+                      decomposed.translate(_PLAIN_SIGNS), sign.replace('"', "'"), char.casefold()]
         if char.isspace():
             candidates += [" ", "\n"]
         for candidate in candidates:

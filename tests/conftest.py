@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from charrnn.__main__ import main
 
 from .command_line import SMALL, TEXT
+
+settings.register_profile("charrnn", deadline=None)  # how long an example takes says more about the machine
+settings.load_profile("charrnn")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,6 +45,21 @@ def test_standard_input(words: str, trained: Path, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["characters"] == 7
 
 
+def test_a_text_in_another_encoding_than_the_models_own(trained: Path, tmp_path: Path,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text"
+    text.write_bytes(TEXT.encode("utf-16-le"))
+    found = []
+    for words in ([], ["--encoding", "utf-16-le"]):
+        assert main(["eval", str(trained), str(text), "--json", *words]) == 0
+        found.append(json.loads(capsys.readouterr().out)["unknown"])
+    assert found == [len(TEXT), 0]
+    assert main(["eval", str(trained), str(text), "--encoding", "latin-16"]) == 2
+    assert "latin-16" in capsys.readouterr().err
+    assert main(["eval", str(trained), str(text), "--encoding", "ascii", "--part", "val"]) == 2
+    assert "--encoding and --part exclude each other" in capsys.readouterr().err
+
+
 def test_without_a_text_it_says_what_to_do(trained: Path, monkeypatch: pytest.MonkeyPatch,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     terminal = io.StringIO()

@@ -20,7 +20,7 @@ from charrnn import corpus as corpus_module
 from charrnn.builtin import read_builtin
 from charrnn.config import TextConfig
 from charrnn.corpus import Corpus, load_text, read_corpus, read_text
-from charrnn.errors import CorpusError, UnknownCharacterError
+from charrnn.errors import CorpusError, EncodingError, UnknownCharacterError
 from charrnn.vocabulary import Vocabulary
 
 UTF8 = TextConfig()
@@ -266,6 +266,17 @@ def test_a_text_without_end_is_read_in_bounded_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
         tracemalloc.stop()
+
+
+def test_what_to_do_about_bytes_of_another_encoding_depends_on_who_reads_them() -> None:
+    invalid = "é".encode("latin-1")
+    with pytest.raises(EncodingError, match=r"not valid utf-8.*--encoding cp1251.*--errors replace or --bytes"):
+        read(invalid)
+    advice = r"not valid ascii.*; texts for this model are read as ascii: convert it to that$"
+    with pytest.raises(EncodingError, match=advice):
+        list(read_text(["-"], TextConfig(encoding="ascii"), stdin=io.BytesIO(invalid)))
+    with pytest.raises(EncodingError, match=advice):
+        load_text("-", TextConfig(encoding="ascii"), stdin=io.BytesIO(invalid))
 
 
 def test_a_text_read_as_a_whole(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_skip_and_nearest_take_whole_characters_of_bytes_vocabularies() -> None:
     ("Uuü", "Ü", "U"), ("uü", "Ü", "ü"), ("u", "Ü", "u"), ("U", "u", "U"),  # no accent, other case, both
     ("o", "ø", "o"), ("L", "ł", "L"), ("е", "Ё", "е"),                      # accents that only the name tells; Cyrillic
     ("fi", "ﬁ", "fi"), (".", "…", "..."), ("A", "Ａ", "A"), ("カ", "ｶ", "カ"), ("s", "ß", "ss"),
-    ("'", "’", "'"), ("-", "—", "-"), ('"', "“", '"'),
+    ("'", "’", "'"), ("-", "—", "-"), ('"', "“", '"'), ("'", '"', "'"), ("'", "”", "'"),
     (" ", "\u00a0", " "), (" ", "\t", " "), ("\n", "\t", "\n"),
     ("é", "e", "é"), ("Ａ", "a", "Ａ"), ("éè", "ê", "è"),                   # the same base letter
     ("a", "b", None), ("a", "\u0301", None), ("a", "猫", None), ("a", "\ud800", None)])

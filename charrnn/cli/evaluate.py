@@ -26,6 +26,8 @@ head -n 100 novel.txt | charrnn eval checkpoints/novel --json
 @click.argument("checkpoint", type=click.Path())
 @click.argument("text", nargs=-1, type=click.Path())
 @option("Text", "--glob", metavar="PATTERN", help="Which files of a folder to read, such as '*.py'.")
+@option("Text", "--encoding", metavar="NAME", show_default="that of the model's own text",
+        help="Encoding of the texts, such as utf-8 or cp1251.")
 @option("Text", "--part", type=click.Choice(HELD_OUT),
         help="Evaluate what the run held out of its own text, as its val loss was measured. TEXT is that text, by "
              "default where it was in training.")
@@ -39,8 +41,9 @@ head -n 100 novel.txt | charrnn eval checkpoints/novel --json
 @threads_option("Output")
 @option("Output", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob: str | None, part: str | None,
-            dynamic: bool, worst: int | None, per_char: str | None, threads: int | None, as_json: bool) -> int:
+def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob: str | None, encoding: str | None,
+            part: str | None, dynamic: bool, worst: int | None, per_char: str | None, threads: int | None,
+            as_json: bool) -> int:
     """Measure the loss of a text under a model.
 
     CHECKPOINT is a checkpoint file or a run folder. TEXT is one or more files or folders, or - for standard input,
@@ -53,6 +56,8 @@ def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob
     if not text and part is None and is_terminal(sys.stdin):
         raise click.UsageError("name a text to evaluate, or pipe one in, or take what the run held out with --part val",
                                context)
+    if encoding is not None and part is not None:
+        raise click.UsageError("--encoding and --part exclude each other: a run's own text is read as it was", context)
     from charrnn.cli.models import loaded
     from charrnn.console.evaluations import Progress, evaluation_page
     from charrnn.console.stdio import write
@@ -66,7 +71,7 @@ def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob
             file = files.enter_context(Path(per_char).open("w", encoding="utf-8"))
             watchers.append(CharacterLog(file, as_bytes=model.vocabulary.bytes).add)
         if part is None:
-            result = model.evaluate(text or ("-",), *watchers, glob=glob, dynamic=dynamic)
+            result = model.evaluate(text or ("-",), *watchers, glob=glob, encoding=encoding, dynamic=dynamic)
         else:
             result = model.evaluate_held_out(part, text, *watchers, glob=glob, dynamic=dynamic)
     found = lines.lines() if lines else []
