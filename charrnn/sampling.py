@@ -17,7 +17,7 @@ from charrnn.beam import BeamSearch
 from charrnn.config import SampleConfig
 from charrnn.generator import Generator, check_holds, sample_seed
 from charrnn.novelty import Novelty, novelty
-from charrnn.vocabulary import Vocabulary
+from charrnn.vocabulary import Vocabulary, encoded_lengths, without_surrogates
 
 if TYPE_CHECKING:
     from charrnn.language_model import LanguageModel
@@ -27,8 +27,6 @@ CHUNK = 32
 
 #: Texts that are written at once; more would take memory and be no faster.
 BATCH = 1024
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +60,7 @@ class Sample:
 
         Bytes that are no UTF-8 each appear as U+FFFD, since JSON has no place for them.
         """
-        found = {"text": _SURROGATE.sub("\ufffd", self.text), "seed": self.seed, "characters": self.characters,
+        found = {"text": without_surrogates(self.text), "seed": self.seed, "characters": self.characters,
                  "chars_per_second": self.chars_per_second, "loss": None if math.isnan(self.loss) else self.loss,
                  "stop": self.stop}
         if self.novelty is not None:
@@ -115,7 +113,7 @@ class _Writer:
         else:
             text = text[:end]
         logprobs = np.concatenate([self._open, logprobs])
-        lengths = _encoded_lengths(text) if self._bytes else np.ones(len(text), np.int64)
+        lengths = encoded_lengths(text) if self._bytes else np.ones(len(text), np.int64)
         used = int(lengths.sum())
         self._open = logprobs[used:]
         if self._bytes and used:
@@ -231,8 +229,3 @@ def _best(model: LanguageModel, states: np.ndarray, current: int, config: Sample
     speed = sum(len(text.ids) for text in found) / max(time.perf_counter() - start, 1e-9)
     for writer, text in zip(writers, found):
         yield writer.add(text.ids[shown:], text.logprobs[shown:], speed, True)
-
-
-def _encoded_lengths(text: str) -> np.ndarray:
-    """Return how many bytes each character of a text has in UTF-8, (N,); a byte that is none stands for itself."""
-    return np.array([1 if char < "\x80" else len(char.encode("utf-8", "surrogateescape")) for char in text], np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.evaluation import Scored
+from charrnn.vocabulary import encoded_lengths, without_surrogates
 
 #: A longer line counts in pieces of this length, so that a text without line ends takes no more memory than another.
 LONGEST_LINE = 1000
@@ -39,13 +40,30 @@ class Line:
     losses: NDArray[Any]
     loss: float
 
-    def to_json(self) -> dict[str, Any]:
+    def characters(self, *, as_bytes: bool) -> tuple[str, NDArray[Any]]:
+        """Return the line's text and the loss of each of its characters, (M,), NaN where none was predicted.
+
+        Parameters
+        ----------
+        as_bytes : the code points are bytes; a character's loss is the sum of theirs. Those that are no UTF-8 are lone
+            surrogates ("surrogateescape").
+        """
+        if not as_bytes:
+            return "".join(map(chr, self.code_points.tolist())), self.losses
+        text = self.code_points.astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
+        ends = np.cumsum(encoded_lengths(text))
+        spans = zip((0, *ends.tolist()), ends.tolist())
+        parts = [self.losses[start:end][~np.isnan(self.losses[start:end])] for start, end in spans]
+        return text, np.array([part.sum() if len(part) else math.nan for part in parts])
+
+    def to_json(self, *, as_bytes: bool = False) -> dict[str, Any]:
         """Return where the line is, its loss and its text as a dict that `json.dumps` takes.
 
-        The text of a model of bytes is read as Latin-1, one character for each byte.
+        Bytes that are no UTF-8 each appear as U+FFFD, since JSON has no place for them.
         """
-        text = "".join(map(chr, self.code_points.tolist()))
-        return {"source": self.source, "line": self.number, "loss": self.loss, "text": text.removesuffix("\n")}
+        text, _ = self.characters(as_bytes=as_bytes)
+        return {"source": self.source, "line": self.number, "loss": self.loss,
+                "text": without_surrogates(text.removesuffix("\n"))}
 
 
 class WorstLines:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import codecs
 import functools
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ ON_UNKNOWN = ("error", "skip", "nearest")
 _CODE_POINT_LIMIT = 0x110000
 _SHOWN = 5  # how many of many things a message lists
 SURROGATES = range(0xD800, 0xE000)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Typographic signs that Unicode does not decompose, and what a keyboard has in their place.
 _PLAIN_SIGNS = str.maketrans({"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
@@ -235,6 +237,16 @@ class Vocabulary:
 
     def _characters_of(self, ids: ArrayLike) -> str:
         return self.code_points[np.asarray(ids, dtype=np.intp)].astype("<u4").tobytes().decode("utf-32-le")
+
+
+def encoded_lengths(text: str) -> NDArray[np.int64]:
+    """Return how many bytes each character of a text has in UTF-8, (N,); a lone surrogate stands for a byte."""
+    return np.array([1 if char < "\x80" else len(char.encode("utf-8", "surrogateescape")) for char in text], np.int64)
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text with U+FFFD for each lone surrogate, that is for each byte that was no UTF-8."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 class StreamDecoder:

@@ -58,7 +58,9 @@ def test_the_worst_lines() -> None:
 
 
 def test_the_bytes_of_a_line() -> None:
-    assert "\\xff\\xc3a" in render(evaluation_page(RESULT, [line("\xff\xc3a\n", [1.0] * 4)], as_bytes=True))
+    assert "  \\xff\\xc3a\n" in render(evaluation_page(RESULT, [line("\xff\xc3a\n", [1.0] * 4)], as_bytes=True))
+    cat = "猫\x1b€".encode().decode("latin-1")
+    assert "  猫\\x1b€\n" in render(evaluation_page(RESULT, [line(cat, [1.0] * len(cat))], as_bytes=True))
 
 
 class Terminal(io.StringIO):

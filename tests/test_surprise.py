@@ -85,6 +85,16 @@ def test_a_line_as_json() -> None:
     assert line.to_json() == {"source": "text", "line": 1, "loss": 2.0, "text": "fox"}
 
 
+def test_the_characters_of_a_line_of_bytes() -> None:
+    data = "aé€".encode() + b"\xff\xe2\x82\n"
+    losses = np.array([math.nan, math.nan, 2, 1, 2, 4, 3, 5, 6, math.nan])
+    line = Line("text", 1, np.frombuffer(data, np.uint8), losses, 2.0)
+    text, found = line.characters(as_bytes=True)
+    assert text == "aé€\udcff\udce2\udc82\n"
+    np.testing.assert_array_equal(found, [math.nan, 2, 7, 3, 5, 6, math.nan])
+    assert line.to_json(as_bytes=True)["text"] == "aé€\ufffd\ufffd\ufffd"
+
+
 def test_the_log_has_the_whole_text_with_its_losses() -> None:
     file = io.StringIO()
     log = CharacterLog(file, as_bytes=False)

@@ -76,7 +76,7 @@ def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob
             result = model.evaluate_held_out(part, text, *watchers, glob=glob, dynamic=dynamic)
     found = lines.lines() if lines else []
     if as_json:
-        more = {"worst": [line.to_json() for line in found]} if lines else {}
+        more = {"worst": [line.to_json(as_bytes=model.vocabulary.bytes) for line in found]} if lines else {}
         write(json.dumps(result.to_json() | more) + "\n")
     else:
         write(render(evaluation_page(result, found, as_bytes=model.vocabulary.bytes)))

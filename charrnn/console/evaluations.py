@@ -16,6 +16,7 @@ from charrnn.console.terminal import facts
 from charrnn.console.text import count, escaped_character, rate
 from charrnn.console.tint import Tint
 from charrnn.storage import printable
+from charrnn.vocabulary import SURROGATES
 
 if TYPE_CHECKING:
     from charrnn.evaluation import Evaluation, Scored
@@ -89,10 +90,10 @@ def _lines(worst: Sequence[Line], as_bytes: bool) -> RenderableType:
 
 def _tinted(line: Line, tint: Tint, as_bytes: bool) -> Text:
     shown, logprobs = "", []
-    for code, loss in zip(line.code_points.tolist(), line.losses.tolist()):
-        if code != 0x0A:
-            char = escaped_character(code, True) if as_bytes and code > 0x7E else chr(code)
-            shown += char
+    for char, loss in zip(*line.characters(as_bytes=as_bytes)):
+        if char != "\n":
+            word = escaped_character(ord(char) & 0xFF, True) if ord(char) in SURROGATES else char
+            shown += word
             # What was not predicted cannot surprise: it looks like what was expected.
-            logprobs += [0.0 if math.isnan(loss) else -loss] * len(char)
+            logprobs += [0.0 if math.isnan(loss) else -loss] * len(word)
     return Text.from_ansi(tint.text(shown, logprobs))
