@@ -8,6 +8,7 @@ are missing are skipped. No compiler is needed: CC and CXX are set to programs t
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -84,8 +85,11 @@ def use(program: Path, folder: Path) -> None:
     text = run(program, "sample", "--length", "40", "--seed", "1", cwd=folder)
     assert len(text) == 40
     assert text == run(program, "sample", "python-docs", "--length", "40", "--seed", "1", cwd=folder)
+    assert json.loads(run(program, "inspect-cells", "--json", cwd=folder))["characters"] > 10_000
+    assert "python-docs" in run(program, "gradient-flow", cwd=folder)
     run(program, "corpus", "get", "brackets", cwd=folder)
-    run(program, "train", "corpora/brackets.txt", "--max-steps", "3", "--hidden-size", "8", "--out", "run", cwd=folder)
+    run(program, "train", "corpora/brackets.txt", "--max-steps", "3", "--hidden-size", "8", "--num-layers", "2",
+        "--out", "run", cwd=folder)
     (folder / "settings.toml").write_text("length = 7\n")
     assert len(run(program, "sample", "run", "--config", "settings.toml", cwd=folder)) == 7
     assert "2 × 8 LSTM" in run(program, "info", "run", cwd=folder)
@@ -102,9 +106,8 @@ def test_a_fresh_environment(version: str, built: Path, tmp_path: Path) -> None:
 
 def test_uv_tool(built: Path, tmp_path: Path) -> None:
     [wheel] = built.glob("*.whl")
-    uv = Path(sys.executable).with_name("uv")
-    run(uv, "tool", "install", "--python", sys.executable, wheel, cwd=tmp_path, UV_TOOL_DIR=str(tmp_path / "tools"),
-        UV_TOOL_BIN_DIR=str(tmp_path / "bin"))
+    run(sys.executable, "-m", "uv", "tool", "install", "--python", sys.executable, wheel, cwd=tmp_path,
+        UV_TOOL_DIR=str(tmp_path / "tools"), UV_TOOL_BIN_DIR=str(tmp_path / "bin"))
     use(tmp_path / "bin" / "charrnn", tmp_path)
 
 
