@@ -80,7 +80,8 @@ def test_an_oversized_event_is_cut() -> None:
 
 def test_a_folder_is_read(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    _write(folder.metrics, plan().to_json(), step(1).to_json(), "no JSON", "[1]", " " * 2**20 + "{}", step(2).to_json())
+    _write(folder.metrics, plan().to_json(), step(1).to_json(), "no JSON", "[1]",
+           json.dumps(step(9).to_json()) + " " * 2**20, step(2).to_json())  # a line too long is no event
     with folder.metrics.open("a") as file:
         file.write('{"event": "done", "reason": "torn')
     _write(folder.account, {"event": "session", "step": 0, "command": ["charrnn"]},

@@ -12,6 +12,7 @@ import pytest
 from charrnn import storage
 from tests.soak import damage, faults, fuzz, memory
 from tests.soak.__main__ import PARTS
+from tests.soak.coverage import _inputs_tried
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs strace, /proc or pseudo-terminals")
 
@@ -102,3 +103,10 @@ def test_a_growing_process_is_noticed(tmp_path: Path, monkeypatch: pytest.Monkey
                         lambda command, **more: popen([sys.executable, "-c", grower], **more))
     outcome = memory._watched("growing", [], tmp_path, 10)
     assert outcome.failures and "memory grew by" in outcome.failures[0]
+
+
+def test_inputs_are_counted_up_to_where_a_fuzzer_ended() -> None:
+    log = "#2\tINITED cov: 2\n#524288\tpulse  cov: 51\n==7== ERROR: libFuzzer: out-of-memory (used: 601Mb)\n"
+    assert _inputs_tried(log) == 524288
+    assert _inputs_tried("#8\tNEW\nDone 2000 runs in 1 second(s)\n") == 2000
+    assert _inputs_tried("no module named atheris") == 0

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-# LLVM's third level of optimisation takes 6 % longer than the second and makes none of the kernels faster; Numba reads
-# this when it is first imported.
+# LLVM's third level of optimisation takes longer than the second, and training steps are no faster for it (see
+# benchmarks/README.md). Numba reads this when it is first imported.
 os.environ.setdefault("NUMBA_OPT", "2")
 
 import numba

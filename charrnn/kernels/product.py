@@ -335,6 +335,7 @@ def multiply_block(g, start, count, first, last, left, right, out, also_right, a
 
 @jit
 def _multiply_packed(operand, stride, k_len, right, out, row, rows, add):
+    """Multiply columns at the address `operand`, `stride` apart in k, into `rows` rows of `out` from `row` on."""
     k_columns = out.shape[1]
     width = VECTOR_BYTES * VECTORS // right.itemsize
     lanes = VECTOR_BYTES // right.itemsize

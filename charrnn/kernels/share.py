@@ -116,6 +116,7 @@ def _let_others_run(typing_context):
 
 @jit
 def _wait_for(count, barrier):
+    """Return when `count` threads have come to the barrier."""
     if count == 1:
         return
     waiting = address(barrier)
