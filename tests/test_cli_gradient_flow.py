@@ -60,7 +60,9 @@ def test_an_untrained_net_alone_reads_the_built_in_text(capsys: pytest.CaptureFi
 
 def test_the_model_in_the_box(tmp_path: Path) -> None:
     done = charrnn_in_shell("charrnn gradient-flow --reach 30", tmp_path)
-    assert "python-docs" in done.stdout and "of python-docs of this Python, its end" in done.stderr
+    # The validation part where this Python is the one the model was trained on, otherwise the end of its own text.
+    assert "python-docs" in done.stdout
+    assert re.search(r"over [\d,]+ characters of python-docs(, validation part| of this Python, its end)\n", done.stderr)
 
 
 def test_a_page_of_html(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
