@@ -47,6 +47,8 @@ def load_prime(file: str, vocabulary: Vocabulary, config: TextConfig, on_unknown
 
 
 def _fit(text: str, vocabulary: Vocabulary, on_unknown: str) -> Prime:
+    if on_unknown == "nearest":
+        text = vocabulary.composed(text)
     ids = vocabulary.encode(text, on_unknown)
     unknown = [char for char in dict.fromkeys(text) if vocabulary.encode_counting(char)[1]]
     changes = {char: (vocabulary.nearest(char) if on_unknown == "nearest" else None) or "" for char in unknown}

@@ -107,6 +107,8 @@ class Vocabulary:
                 "leave them out, or use --on-unknown skip or --on-unknown nearest")
         if not isinstance(text, str):
             return ids
+        if on_unknown == "nearest":
+            text = self.composed(text)
         # Whole characters are dropped or replaced, also where a vocabulary of bytes knows a part of their bytes.
         replacements = {ord(char): None if on_unknown == "skip" else self.nearest(char)
                         for char in set(text) if not self._knows(char)}
@@ -156,12 +158,22 @@ class Vocabulary:
         plural = "s" if len(unknown) > 1 else ""
         return f"{len(unknown)} {word}{plural} that the model does not know: {_some(described + unknown[_SHOWN:])}"
 
+    def composed(self, text: str) -> str:
+        """Return a text in which unknown marks are one character with the letter before them, where there is one.
+
+        Unicode's compatibility composition makes "é" of "e" and an accent, and "ガ" of the halfwidth "ｶ" and "ﾞ".
+        """
+        marks = "".join(char for char in set(text) if not _decomposed(char) and not self._knows(char))
+        if not marks:
+            return text
+        return re.sub(f"[^{marks}][{marks}]+", lambda found: unicodedata.normalize("NFKC", found[0]), text)
+
     def nearest(self, char: str) -> str | None:
         """Return the known text closest to one character, or None when nothing fits.
 
         Tried in order: the character without its accents, in the other case, or both; what Unicode's compatibility
         decomposition makes of it (the ligature "ﬁ" gives "fi"), or a keyboard's sign for a typographic one; white space
-        for white space; any known character with the same base letter.
+        for white space; any known character with the same base letter. An accent by itself is near to no text: "".
         """
         plain = _without_accents(char)
         decomposed = _decomposed(char)
@@ -173,7 +185,7 @@ class Vocabulary:
         for candidate in candidates:
             if candidate and all(self._knows(part) for part in candidate):
                 return candidate
-        return self._by_base_letter.get(_base_letter(char))
+        return self._by_base_letter.get(_base_letter(char), None if decomposed else "")
 
     def decode(self, ids: ArrayLike) -> str:
         """Return the text of ids, (N,); invalid UTF-8 of a vocabulary of bytes becomes U+FFFD."""

@@ -34,6 +34,12 @@ def test_unknown_characters_are_named_with_their_places_and_neighbours() -> None
         fit_prime("a猫", LETTERS, TextConfig(), "nearest")
 
 
+def test_marks_belong_to_the_letter_before_them() -> None:
+    kana = Vocabulary(np.array(sorted(map(ord, "カガ")), np.uint32))
+    assert fit_prime("ｶﾞｶ", kana, TextConfig(), "nearest") == Prime("ガカ", {"ｶ": "カ"})
+    assert fit_prime("x\u0301", LETTERS, TextConfig(), "nearest") == Prime("x", {"\u0301": ""})
+
+
 def test_a_known_prime_is_only_cleaned() -> None:
     assert fit_prime("a\r\nb", LETTERS, TextConfig(), "error") == Prime("a\nb", {})
     assert fit_prime("e\u0301", BYTES, TextConfig(normalize="nfc"), "error") == Prime("é", {})

@@ -130,6 +130,15 @@ def test_skip_and_nearest() -> None:
         vocabulary.encode("Ünïcode!", "nearest")
 
 
+@pytest.mark.parametrize(("known", "text", "nearest"), [
+    ("é", "e\u0301", "é"), ("e", "e\u0301", "e"), ("x", "x\u0301\u0302", "x"),  # as macOS writes an accent
+    ("カガ", "ｶﾞｶ", "ガカ"), ("カ", "ｶﾞ", "カ"), ("ｶ", "ｶﾞ", "ｶ"), ("パ", "ﾊﾟ", "パ"),
+    ("e\u0301", "e\u0301", "e\u0301"), ("e\u0301", "e\u0301\u0302", "e\u0301"), ("a", "\u0301a", "a")])
+def test_nearest_of_a_letter_and_its_marks(known: str, text: str, nearest: str) -> None:
+    vocabulary = vocabulary_of(known)
+    assert vocabulary.decode(vocabulary.encode(text, "nearest")) == nearest
+
+
 def test_skip_and_nearest_take_whole_characters_of_bytes_vocabularies() -> None:
     vocabulary = bytes_vocabulary_of("helloé".encode())  # knows C3, the first byte of è and É, but not their second
     assert vocabulary.decode_bytes(vocabulary.encode("hèé", "skip")) == "hé".encode()
@@ -146,7 +155,8 @@ def test_skip_and_nearest_take_whole_characters_of_bytes_vocabularies() -> None:
     ("'", "’", "'"), ("-", "—", "-"), ('"', "“", '"'), ("'", '"', "'"), ("'", "”", "'"),
     (" ", "\u00a0", " "), (" ", "\t", " "), ("\n", "\t", "\n"),
     ("é", "e", "é"), ("Ａ", "a", "Ａ"), ("éè", "ê", "è"),                   # the same base letter
-    ("a", "b", None), ("a", "\u0301", None), ("a", "猫", None), ("a", "\ud800", None)])
+    ("a", "\u0301", ""), ("カ", "ﾞ", ""),                                     # an accent by itself
+    ("a", "b", None), ("a", "猫", None), ("a", "\ud800", None)])
 def test_nearest(known: str, char: str, nearest: str | None) -> None:
     assert vocabulary_of(known).nearest(char) == nearest
 
