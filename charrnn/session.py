@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from charrnn.errors import CharRNNError
 from charrnn.generator import sample_seed
 from charrnn.priming import Prime, fit_prime
 from charrnn.sampling import Piece, Sample, generate
+from charrnn.vocabulary import ON_UNKNOWN
 
 if TYPE_CHECKING:
     from charrnn.language_model import LanguageModel
@@ -47,7 +49,7 @@ class Session:
         self.config, self.seed, self.text = config, seed, ""
         self.sample: Sample | None = None
         self._model, self._on_unknown = model, on_unknown
-        self._at_start = config, seed
+        self._at_start = config, seed, on_unknown
         self._continued = 0  # times that the last text was
         self._saved: set[Path] = set()
 
@@ -89,13 +91,15 @@ class Session:
         name, _, value = line[1:].partition(" ")
         name, value = name.strip().lower(), value.strip()
         commands: dict[str, Callable[[str], str]] = {"seed": self._set_seed, "reset": self._reset, "save": self._save,
-                                                     "help": self._help}
+                                                     "help": self._help, "on-unknown": self._set_on_unknown}
         if name in commands:
             return commands[name](value)
         field = name.replace("-", "_")
         if field in SETTINGS:
             return self._set(field, value)
-        raise CommandError(f"there is no command /{name}; /help lists them, and //{name} begins a text with /{name}")
+        close = get_close_matches(name, [*commands, *(field.replace("_", "-") for field in SETTINGS)], 1, 0.5)
+        hint = f"did you mean /{close[0]}?" if close else "/help lists them"
+        raise CommandError(f"there is no command /{name}; {hint} (//{name} begins a text with /{name})")
 
     def _set(self, field: str, value: str) -> str:
         name = field.replace("_", "-")
@@ -122,8 +126,15 @@ class Session:
         self.seed = None
         return "seed: a new one for each text"
 
+    def _set_on_unknown(self, value: str) -> str:
+        if value:
+            if value not in ON_UNKNOWN:
+                raise CommandError(f"/on-unknown takes {', '.join(ON_UNKNOWN[:-1])} or {ON_UNKNOWN[-1]}, not {value!r}")
+            self._on_unknown = value
+        return f"on-unknown: {self._on_unknown}"
+
     def _reset(self, value: str) -> str:
-        self.config, self.seed = self._at_start
+        self.config, self.seed, self._on_unknown = self._at_start
         self.text, self._continued = "", 0
         return "the last text is forgotten, and all settings are as at the start"
 
@@ -149,6 +160,7 @@ class Session:
 A line is a prime: a new text begins with it. An empty line goes on with the last text.
 Ctrl-C stops a text, Ctrl-D ends the session. A prime that begins with / is written with two.
 {settings}
+  /on-unknown HOW   error, skip or nearest, as the option; now {self._on_unknown}
   /seed N           the same for every text; without N, a new one for each
   /reset            forget the last text, and put the settings back
   /save FILE        save the last text, its prime included

@@ -66,6 +66,19 @@ def test_commands_change_the_settings() -> None:
     assert written(here, "ab") and here.config.seed != 7
 
 
+def test_unknown_characters_are_dealt_with_as_the_command_says() -> None:
+    here = session()
+    with pytest.raises(UnknownCharacterError):
+        here.prime("äb")
+    assert here.command("/on-unknown") == "on-unknown: error"
+    assert here.command("/on-unknown nearest") == "on-unknown: nearest"
+    assert here.prime("äb").text == "ab"
+    here.command("/on-unknown skip")
+    assert here.prime("äb").text == "b"
+    here.command("/reset")
+    assert here.command("/on-unknown") == "on-unknown: error"
+
+
 def test_reset_forgets_the_text_and_the_changes() -> None:
     here = session()
     first = written(here, "ab")
@@ -108,13 +121,15 @@ def test_bytes_are_saved_as_they_are(tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     here = session()
     shown = here.command("/help")
-    for name in ("/temperature", "/top-k", "/seed", "/reset", "/save", "/help", "/length"):
+    for name in ("/temperature", "/top-k", "/seed", "/reset", "/save", "/help", "/length", "/on-unknown"):
         assert f"  {name} " in shown
     assert "now 40" in shown
 
 
 @pytest.mark.parametrize(("line", "error", "message"), [
     ("/what", CommandError, "no command /what.*/help"), ("/", CommandError, "no command"),
+    ("/temp 0.5", CommandError, r"did you mean /temperature\?"), ("/onunknown", CommandError, "mean /on-unknown"),
+    ("/on-unknown drop", CommandError, "/on-unknown takes error, skip or nearest, not 'drop'"),
     ("/temperature hot", CommandError, "/temperature takes a number, not 'hot'"),
     ("/length 1.5", CommandError, "/length takes a whole number"), ("/seed -1", CommandError, "/seed takes a whole"),
     ("/temperature 0", ConfigError, "--temperature must be"), ("/top-p 2", ConfigError, "--top-p must be"),
