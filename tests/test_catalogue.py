@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from charrnn.builtin import BUILTIN
+from charrnn.builtin import BUILTIN, read_builtin
 from charrnn.catalogue import Entry, find_entry, read_catalogue
 from charrnn.errors import CorpusError
 
@@ -26,6 +26,12 @@ def test_an_entry_says_all_that_is_needed(entry: Entry) -> None:
     assert entry.sha256 is None or re.fullmatch("[0-9a-f]{64}", entry.sha256)
     assert entry.package is None or re.fullmatch("[0-9a-f]{64}", entry.package_sha256 or "")
     assert not entry.package or entry.members
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_a_rough_size_is_about_right(name: str) -> None:
+    size = sum(len(piece.encode()) for piece in read_builtin(name))
+    assert find_entry(name).bytes == pytest.approx(size, rel=0.2)
 
 
 @pytest.mark.parametrize(("name", "hint"), [

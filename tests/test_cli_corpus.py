@@ -62,7 +62,7 @@ def test_getting_one_made_here_prints_its_path_and_once_is_enough(folder: Path,
     assert main(["corpus", "get", "python-docs"]) == 0
     first = capsys.readouterr()
     assert first.out == "corpora/python-docs.txt\n" and (folder / "corpora" / "python-docs.txt").stat().st_size > 10**5
-    assert first.err.startswith("python-docs: made from pydoc_data.topics of the running Python; PSF-2.0\n")
+    assert first.err.startswith("making python-docs from pydoc_data.topics of the running Python; PSF-2.0\n")
     assert main(["corpus", "get", "python-docs"]) == 0
     again = capsys.readouterr()
     assert again.out == first.out and again.err == "corpora/python-docs.txt is there already (cannot be verified)\n"
@@ -80,6 +80,15 @@ def test_a_text_of_ones_own_is_replaced_only_when_asked(folder: Path, monkeypatc
         assert mine.read_text() == "mine" and "--overwrite" in capsys.readouterr().err
         assert main(["corpus", "get", "names", "--overwrite"]) == 0
     assert mine.read_bytes() == TEXT
+
+
+def test_what_cannot_be_fetched_is_not_said_to_be(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    entry = replace(find_entry("names"), url="http://localhost:1/names.txt")
+    monkeypatch.setattr(catalogue, "read_catalogue", lambda: {"names": entry})
+    assert main(["corpus", "get", "names"]) == 1
+    said = capsys.readouterr()
+    assert "fetched" not in said.err and "cannot be reached" in said.err and not said.out
 
 
 def test_what_cannot_be_verified_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch,
@@ -110,5 +119,5 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TERM", "xterm")
     follow(find_entry("names"), [Progress(1_000, 2_000), Progress(2_000, 2_000)])
     shown = terminal.getvalue()
-    assert "2.0/2.0 kB" in shown and shown.index("names: fetched from https://") == 0
+    assert "2.0/2.0 kB" in shown and shown.index("fetching names from https://") == 0
     assert shown.rindex("\x1b[2K") > shown.rindex("kB") and "\x1b[?25h" in shown  # its line cleared, the cursor shown

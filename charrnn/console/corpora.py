@@ -42,7 +42,8 @@ def catalogue_page(entries: list[Entry]) -> Group:
 def follow(entry: Entry, steps: Iterable[Progress]) -> None:
     """Show how far a corpus has come: a bar on a terminal, else a line when it begins."""
     kept = "" if entry.sha256 or entry.made else "; its SHA-256 is not known, so look at the text before you rely on it"
-    say(f"{entry.name}: {'made' if entry.made else 'fetched'} from {entry.url or entry.source}; {entry.licence}{kept}")
+    doing = "making" if entry.made else "fetching"
+    say(f"{doing} {entry.name} from {entry.url or entry.source}; {entry.licence}{kept}")
     if not can_redraw(sys.stderr):
         for _ in steps:
             pass
