@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from charrnn.checkpoint import is_checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.event_log import append_events, is_foreign, truncate_events
-from charrnn.storage import check_writable, printable, storage_error, sweep_temps
+from charrnn.storage import check_writable, is_marked, printable, storage_error, sweep_temps
 
 if sys.platform == "win32":
     import msvcrt
@@ -36,7 +36,7 @@ DEFAULT_SHIPPED = "python-docs"
 EVENT_FILES = "events.out.tfevents.*.charrnn"
 
 #: What a page that charrnn wrote has near its beginning.
-_PAGE_MARK = b'<meta name="generator" content="charrnn">'
+PAGE_MARK = b'<meta name="generator" content="charrnn">'
 
 _LOCK_BYTE = 2**30  # where Windows locks: beyond the text, which others could not read otherwise
 _LONGEST_NAME = 60
@@ -237,13 +237,7 @@ def find_checkpoint(argument: str | None, root: Path = ROOT) -> Path:
 
 def is_page(path: Path) -> bool:
     """Tell whether a file is a page that charrnn wrote; raise `CheckpointError` if it cannot be read."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return _PAGE_MARK in file.read(1000)
-    except OSError as error:
-        raise storage_error(path, error, "cannot be read") from None
+    return is_marked(path, PAGE_MARK)
 
 
 def is_shipped(checkpoint: Path) -> bool:

@@ -75,6 +75,39 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise storage_error(path, error) from None
 
 
+def is_marked(path: Path, *marks: bytes) -> bool:
+    """Tell whether a regular file has one of `marks` near its beginning; raise `CheckpointError` if none can tell."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            beginning = file.read(1000)
+    except OSError as error:
+        raise storage_error(path, error, "cannot be read") from None
+    return any(mark in beginning for mark in marks)
+
+
+def check_output(path: str | os.PathLike[str], *marks: bytes) -> None:
+    """Refuse a place for a result before time is spent on it: one without a folder, or with somebody's file in it.
+
+    Parameters
+    ----------
+    marks : what earlier results of this kind have near their beginning; they may be replaced. So may an empty file,
+        and what is no regular file, such as a pipe, takes anything.
+
+    Raises
+    ------
+    CheckpointError : the folder does not exist, or another file is there.
+    """
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise CheckpointError(f"{printable(path)} cannot be written: its folder does not exist; create it, or choose "
+                              "another one")
+    if place.is_file() and place.stat().st_size and not is_marked(place, *marks):
+        raise CheckpointError(f"{printable(path)} is in the way, and charrnn did not write it; move it, or choose "
+                              "another file")
+
+
 def check_writable(folder: Path) -> None:
     """Try out that files can be written, flushed and removed in a folder; raise `CheckpointError` if not."""
     try:

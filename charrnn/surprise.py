@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.evaluation import Scored
+from charrnn.storage import storage_error
 from charrnn.vocabulary import encoded_lengths, without_surrogates
 
 #: A longer line counts in pieces of this length, so that a text without line ends takes no more memory than another.
@@ -19,6 +24,9 @@ LONGEST_LINE = 1000
 #: Characters, predicted without fail, by which every line is thought longer when lines are put in order: else two odd
 #: characters on a line of their own would outrank a whole odd line.
 CERTAIN = 10
+
+#: What the file of a `CharacterLog` begins with.
+LOG_MARKS = (b'{"char": ', b'{"byte": ')
 
 _NEWLINE = 0x0A
 
@@ -145,3 +153,15 @@ class CharacterLog:
             f'{begins[code]}, "loss": {"null" if math.isnan(loss) else f"{loss:.5f}"}{end}'
             for code, loss, end in zip(piece.code_points.tolist(), piece.losses.tolist(),
                                        np.where(piece.known, "}\n", ', "unknown": true}\n').tolist())))
+
+
+@contextmanager
+def character_log(path: str | os.PathLike[str], *, as_bytes: bool) -> Iterator[CharacterLog]:
+    """Open a file for the characters of a text and yield its log; raise `CheckpointError` where that fails."""
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            yield CharacterLog(file, as_bytes=as_bytes)
+    except BrokenPipeError:  # a pipe whose reader has what it wanted
+        raise
+    except OSError as error:
+        raise storage_error(path, error) from None

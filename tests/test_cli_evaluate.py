@@ -110,7 +110,23 @@ def test_a_file_that_cannot_be_written(trained: Path, tmp_path: Path, capsys: py
     words = ["eval", str(trained), str(trained.parent / "fox.txt"), "--per-char", str(tmp_path / "no" / "log")]
     assert main(words) == 1
     message = capsys.readouterr().err
-    assert message.startswith("error: ") and "No such file" in message and message.count("\n") == 1
+    assert message.startswith("error: ") and "its folder does not exist" in message and message.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_disk_that_is_full(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(trained), str(trained.parent / "fox.txt"), "--per-char", "/dev/full"]) == 1
+    assert capsys.readouterr().err.startswith("error: /dev/full cannot be written: the disk is full")
+
+
+def test_a_text_is_not_written_over(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, log = tmp_path / "text", tmp_path / "log"
+    text.write_text("the fox\n")
+    assert main(["eval", str(trained), "--part", "val", "--per-char", str(text)]) == 1
+    assert "is in the way" in capsys.readouterr().err and text.read_text() == "the fox\n"
+    for _ in range(2):  # the second time over the first
+        assert main(["eval", str(trained), str(text), "--per-char", str(log)]) == 0
+    assert log.read_text().count("\n") == 8
 
 
 @pytest.mark.parametrize("words", ["", "--json", "--per-char /dev/stdout"])

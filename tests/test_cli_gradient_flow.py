@@ -67,6 +67,9 @@ def test_the_model_in_the_box(tmp_path: Path) -> None:
 
 def test_a_page_of_html(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, err = flow(capsys, trained, "--cell", "rnn", "--reach", "12", "--html", tmp_path / "flow.html")
+    flow(capsys, trained, "--cell", "rnn", "--reach", "12", "--html", tmp_path / "flow.html")  # over the first
+    assert main(["gradient-flow", "--html", str(trained / "metrics.jsonl")]) == 1
+    assert "is in the way" in capsys.readouterr().err and (trained / "metrics.jsonl").read_text().startswith("{")
     page = (tmp_path / "flow.html").read_text(encoding="utf-8")
     assert f"page: {tmp_path / 'flow.html'}" in err
     assert page.count("<polyline") == 2 and page.count("<polygon") == 2 and "<script" not in page

@@ -109,6 +109,13 @@ def test_a_page_and_arrays_are_written(model: Path, tmp_path: Path, capsys: pyte
     page, arrays = tmp_path / "cells.html", tmp_path / "cells.npz"
     _, err = _inspect(capsys, model, "--html", page, "--export", arrays, "--top", "1")
     assert "<!DOCTYPE html>" in page.read_text(encoding="utf-8")
+    _inspect(capsys, model, "--html", page, "--export", arrays, "--top", "1")  # over the first ones
+    for option in ("--html", "--export"):
+        text = tmp_path / "novel.txt"
+        text.write_text("Chapter 1")
+        assert main(["inspect-cells", str(model), option, str(text)]) == 1
+        assert "inspecting" not in (shown := capsys.readouterr().err) and "is in the way" in shown
+        assert text.read_text() == "Chapter 1"
     assert re.search(r"^page: .*cells\.html \(.* kB\)$", err, re.MULTILINE) and "arrays: " in err
     with np.load(arrays) as written:
         assert written["activations"].shape[:2] == (1, 8)

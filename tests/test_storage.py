@@ -15,7 +15,7 @@ import pytest
 
 from charrnn import storage
 from charrnn.errors import CheckpointError
-from charrnn.storage import check_writable, printable, sweep_temps, write_atomically
+from charrnn.storage import check_output, check_writable, printable, sweep_temps, write_atomically
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system")
 
@@ -246,3 +246,16 @@ def test_printable_escapes_what_would_drive_a_terminal(text: str | Path, shown: 
 
 def test_printable_cuts_long_texts_off() -> None:
     assert printable("x" * 1001) == "x" * 1000 + "..."
+
+
+def test_a_result_goes_where_nothing_of_others_is_lost(tmp_path: Path) -> None:
+    text, earlier, empty = tmp_path / "novel.txt", tmp_path / "earlier", tmp_path / "empty"
+    text.write_text("Chapter 1")
+    earlier.write_text("<two> or ]one[")
+    empty.touch()
+    for path in (tmp_path / "new", empty, earlier, Path(os.devnull)):
+        check_output(path, b"<one>", b"<two>")
+    with pytest.raises(CheckpointError, match=r"novel.txt is in the way.* choose another"):
+        check_output(text, b"<one>", b"<two>")
+    with pytest.raises(CheckpointError, match="its folder does not exist"):
+        check_output(tmp_path / "no" / "new", b"<one>")

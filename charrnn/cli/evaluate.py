@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from pathlib import Path
 
 import click
 
@@ -62,14 +61,16 @@ def command(context: click.Context, checkpoint: str, text: tuple[str, ...], glob
     from charrnn.console.evaluations import Progress, evaluation_page
     from charrnn.console.stdio import write
     from charrnn.console.terminal import render
-    from charrnn.surprise import CharacterLog, WorstLines
+    from charrnn.storage import check_output
+    from charrnn.surprise import LOG_MARKS, WorstLines, character_log
 
+    if per_char is not None:
+        check_output(per_char, *LOG_MARKS)
     with loaded(checkpoint, threads) as (_, model), Progress() as progress, contextlib.ExitStack() as files:
         lines = WorstLines(worst) if worst else None
         watchers = [progress.add, lines.add] if lines else [progress.add]
         if per_char is not None:
-            file = files.enter_context(Path(per_char).open("w", encoding="utf-8"))
-            watchers.append(CharacterLog(file, as_bytes=model.vocabulary.bytes).add)
+            watchers.append(files.enter_context(character_log(per_char, as_bytes=model.vocabulary.bytes)).add)
         if part is None:
             result = model.evaluate(text or ("-",), *watchers, glob=glob, encoding=encoding, dynamic=dynamic)
         else:

@@ -55,7 +55,6 @@ def command(context: click.Context, checkpoints: tuple[str, ...], **_: Any) -> i
     for name in ("hidden_size", "num_layers"):  # the environment may set these for all commands
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and not given["cells"]:
             raise click.UsageError(f"--{name.replace('_', '-')} is about untrained nets: give --cell too", context)
-    from charrnn.cli.models import check_folder
     from charrnn.console.gradient_flow import flow_page
     from charrnn.console.reports import compiling
     from charrnn.console.stdio import say, write
@@ -64,8 +63,11 @@ def command(context: click.Context, checkpoints: tuple[str, ...], **_: Any) -> i
     from charrnn.kernels.jit import noticing_compilation
     from charrnn.page.document import write_page
     from charrnn.page.flow import flow_document
+    from charrnn.run_folder import PAGE_MARK
+    from charrnn.storage import check_output
 
-    check_folder(given["html"])
+    if given["html"] is not None:
+        check_output(given["html"], PAGE_MARK)
     with noticing_compilation(lambda: say(compiling(None))):
         flows, text = _measured(given)
     if given["html"] is not None:

@@ -90,13 +90,17 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
     """
     given = context.params
     _refuse_contradictions(context)
-    from charrnn.cli.models import check_folder, loaded
+    from charrnn.cli.models import loaded
     from charrnn.console.stdio import write
     from charrnn.inspection.connectivity import influences
+    from charrnn.inspection.export import ARRAYS_MARK
     from charrnn.inspection.views import best_cell, chosen
+    from charrnn.run_folder import PAGE_MARK
+    from charrnn.storage import check_output
 
-    for path in (given["html"], given["export"]):
-        check_folder(path)
+    for path, mark in ((given["html"], PAGE_MARK), (given["export"], ARRAYS_MARK)):
+        if path is not None:
+            check_output(path, mark)
     with loaded(checkpoint, given["threads"]) as (path, model):
         source, cell = _cell(context, model)
         if given["sample"] and cell is not None:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from charrnn.console.reports import compiling
 from charrnn.console.stdio import say
-from charrnn.errors import CharRNNError
 from charrnn.kernels.jit import noticing_compilation
 from charrnn.language_model import LanguageModel, load
 from charrnn.run_folder import find_checkpoint, is_shipped
-from charrnn.storage import printable
 
 
 def model_line(path: Path) -> str:
@@ -33,10 +31,3 @@ def loaded(argument: str | None, threads: int | None) -> Iterator[tuple[Path, La
     path = find_checkpoint(argument)
     with noticing_compilation(lambda: say(compiling(None))):
         yield path, load(path, threads)
-
-
-def check_folder(path: str | None) -> None:
-    """Refuse a file that has no folder before time is spent on what should go into it; None is none."""
-    if path is not None and not Path(path).parent.is_dir():
-        raise CharRNNError(f"{printable(path)} cannot be written: its folder does not exist; create it, or choose "
-                           "another one")

@@ -13,6 +13,8 @@ from charrnn.inspection.findings import Inspection
 from charrnn.kernels.signals import LEVELS
 from charrnn.storage import storage_error
 
+ARRAYS_MARK = b"code_points.npy"  #: near the beginning of what `export` writes
+
 
 def export(path: str | os.PathLike[str], inspection: Inspection) -> None:
     """Write an inspection as a NumPy archive, which `np.load(path)` reads.
