@@ -62,7 +62,8 @@ def test_the_model_in_the_box(tmp_path: Path) -> None:
     done = charrnn_in_shell("charrnn gradient-flow --reach 30", tmp_path)
     # The validation part where this Python is the one the model was trained on, otherwise the end of its own text.
     assert "python-docs" in done.stdout
-    assert re.search(r"over [\d,]+ characters of python-docs(, validation part| of this Python, its end)\n", done.stderr)
+    assert re.search(r"over [\d,]+ characters of python-docs(, validation part| of this Python, its end)\n",
+                     done.stderr)
 
 
 def test_a_page_of_html(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
