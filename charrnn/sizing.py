@@ -167,7 +167,14 @@ def _reason(chosen: Mapping[str, Any], settings: Mapping[str, Any], task: Task, 
         return ""
     limit = f"in {task.seconds:g} s at {task.rate / 1e9:.0f} Gflop/s " if task.seconds < math.inf else ""
     size = f"{settings['num_layers']} × {settings['hidden_size']} units"
-    times = f"about {passes:.2g} times" if passes >= 1 else f"{100 * passes:.2g} % of it"
+    times = "once" if _rounded(passes) == "1" else f"{_rounded(passes)} times"
+    read = f"{task.characters:,} characters about {times}" if passes > 0.99 else \
+        f"{_rounded(100 * passes)} % of {task.characters:,} characters"
     against = "dropout keeps them from learning it by heart" if settings["dropout"] else \
         "not often enough to learn it by heart"
-    return f"{limit}{size} read {task.characters:,} characters {times}, {against}"
+    return f"{limit}{size} read {read}, {against}"
+
+
+def _rounded(number: float) -> str:
+    """Return a number of two digits that count, written out: 1 of 0.996, 120 of 123.4."""
+    return f"{float(f'{number:.2g}'):,.12g}"

@@ -121,6 +121,14 @@ def test_the_reason_is_one_line_with_the_limits() -> None:
     assert choose(SHAKESPEARE, dict.fromkeys(CHOSEN, 1)).reason == ""
 
 
+@pytest.mark.parametrize(("passes", "words"), [(0.004, "read 0.4 % of 1,003,855 characters,"),
+                                               (0.42, "read 42 % of 1,003,855 characters,"),
+                                               (0.996, "read 1,003,855 characters about once,"),
+                                               (123.4, "read 1,003,855 characters about 120 times,")])
+def test_the_reason_says_how_often_the_text_is_read(passes: float, words: str) -> None:
+    assert f" {words}" in choose(dataclasses.replace(SHAKESPEARE, passes=passes), {}).reason
+
+
 def test_the_task_is_what_is_trained_on_and_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizing, "training_rate", lambda precision, threads: {"f32": 100.0}[precision] * threads)
     task = task_of(1000, 20, {"max_time": 60, "test_fraction": 0.2, "threads": 1, "precision": "f32"})
