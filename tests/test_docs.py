@@ -24,9 +24,21 @@ PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "reference.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^## (.*)$", re.MULTILINE)
 
-#: Pages whose commands are run here, from top to bottom, on texts made up for them.
-README, TUTORIAL, HOW_IT_WORKS, RECIPES = (
-    ROOT / "README.md", DOCS / "tutorial.md", DOCS / "how-it-works.md", DOCS / "recipes.md")
+#: Pages whose blocks of commands have a test of their own here, which runs them from top to bottom on texts made up for
+#: them; `test_docs_api.py` runs those of api.md.
+README, TUTORIAL, HOW_IT_WORKS, RECIPES, REPORT = (
+    ROOT / "README.md", DOCS / "tutorial.md", DOCS / "how-it-works.md", DOCS / "recipes.md", DOCS / "report.md")
+_OTHERS = [page for page in PAGES if page not in (TUTORIAL, HOW_IT_WORKS, RECIPES, REPORT, DOCS / "api.md")]
+
+_IN_A_SENTENCE = re.compile(r"`((?:charrnn|head|tail|python -m benchmarks\.\w+) [^`]+)`")
+#: What words in these commands stand for, and sizes that a test has the time for.
+_MEANT = {r"\bTEXT(\.\.\.)?": "novel.txt", r"\bCHECKPOINT|\bRUN\b|\bDIR\b": "checkpoints/novel",
+          r"\bFILE\b": "losses.jsonl", r"(?<= )S\b": "1", r"(?<= )T\b": "5m",
+          r"(?<=--max-steps )\d+|(?<=--seeds )\d+": "1", r"(?<=--hidden-size )\d+": "48",
+          r"(benchmarks.precision .*)": r"\1 2", "(?<=benchmarks.profile )256": "8"}
+#: Parts of those that are left out: forms, what another test runs, what needs the network, and 36 nets.
+_LEFT_OUT = ("[", "train ...", "COMMAND", "head -c 200000", "FILE.pt", "--preset", "corpus get NAME",
+             "cells python-docs", "corpus get names", "benchmarks.quality grid")
 
 
 def sections(page: Path) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -96,7 +108,8 @@ def run(language: str, block: str, folder: Path) -> None:
     """Run a block as it stands, all training in it cut off after two steps of a small net."""
     short = {"CHARRNN_MAX_STEPS": "2", "CHARRNN_HIDDEN_SIZE": "8", "CHARRNN_BATCH_SIZE": "2"}
     if language == "sh":
-        shell = "; ".join(f"export {name}={value}" for name, value in short.items())
+        shell = "; ".join([f'python() {{ "{sys.executable}" "$@"; }}',
+                           *(f"export {name}={value}" for name, value in short.items())])
         # The kernels may have to be compiled first.
         done = charrnn_in_shell(f"set -e; {shell}; {block}", folder, timeout=1200)
     else:
@@ -134,6 +147,8 @@ def test_every_command_of_the_readme_runs(texts: Path) -> None:
         if "pip install" not in block and "_source" not in block:
             run("sh", block, texts)
             ran += 1
+    [block] = [block for language, block in _BLOCK.findall(README.read_text(encoding="utf-8")) if language == "python"]
+    run("python", block.replace("max_time=900", "max_steps=2, hidden_size=8, overwrite=True"), texts)
     assert ran >= 4 and (texts / "runs" / "logs" / "best.safetensors").exists()
     assert (texts / "cells.html").stat().st_size > 10_000
 
@@ -174,6 +189,33 @@ def test_every_command_of_the_recipes_runs(texts: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_other_command_of_the_pages_runs(tmp_path: Path) -> None:
+    source = 'if (a == b) {\n\tprint("the sum of a and b", a + b); /* and so on */\n}\n\n' * 900
+    (tmp_path / "corpora").mkdir()
+    for name in ("novel.txt", "shakespeare200.txt", "corpora/linux.txt", "corpora/tinyshakespeare.txt"):
+        (tmp_path / name).write_text(source)
+    run("sh", "charrnn train novel.txt; charrnn train corpora/linux.txt --hidden-size 48", tmp_path)
+    ran = []
+    for page in (*PAGES, README, ROOT / "benchmarks" / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        for found in _IN_A_SENTENCE.findall(_BLOCK.sub("", text)):
+            command = " ".join(found.split())
+            if len(command.split()) > 2 and not any(part in command for part in _LEFT_OUT):
+                for pattern, meant in _MEANT.items():
+                    command = re.sub(pattern, meant, command)
+                if command not in ran:
+                    run("sh", command, tmp_path)
+                    ran.append(command)
+        for language, block in _BLOCK.findall(text) if page in _OTHERS else ():
+            if "import feature\n" in block:
+                (tmp_path / "features.py").write_text(block)
+                run("sh", "charrnn inspect-cells checkpoints/linux --features features.py --export cells.npz", tmp_path)
+            elif language != "text":
+                run(language, block, tmp_path)
+    assert len(ran) > 15 and (tmp_path / "cells.html").exists() and (tmp_path / "cells.npz").exists()
+
+
+@pytest.mark.slow
 def test_the_recipe_for_other_programs(texts: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
@@ -192,7 +234,7 @@ def test_the_recipe_for_other_programs(texts: Path) -> None:
 def test_every_command_about_watching_a_run_runs(texts: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     (tmp_path / "names.txt").write_bytes((texts / "names.txt").read_bytes())
-    for _, blocks in sections(DOCS / "report.md"):
+    for _, blocks in sections(REPORT):
         for language, block in blocks:
             run(language, block, tmp_path)
     assert (tmp_path / "comparison.html").exists() and (tmp_path / "checkpoints" / "names" / "report.html").exists()
