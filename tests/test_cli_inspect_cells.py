@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from charrnn.__main__ import main
+from charrnn.inspection.export import ARRAYS_MARK
+from charrnn.run_folder import PAGE_MARK
+from charrnn.storage import check_output
 
 from .command_line import SMALL
 
@@ -105,11 +108,23 @@ def test_settings_of_generated_text_in_the_environment_do_no_harm(model: Path, m
     assert json.loads(_inspect(capsys, model, "--json")[0])["characters"]
 
 
+def test_a_text_that_only_repeats_itself_and_the_name_of_the_model_in_the_box(
+        model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text('a "quoted" word, and (so on).\n' * 200)
+    out, err = _inspect(capsys, "python-docs", "text", "--json")
+    found = json.loads(out)
+    assert (found["findings"], found["none_found"]) == ([], []) and found["dropped"]
+    assert found["checkpoint"] == "python-docs" and err.startswith("inspecting python-docs on ")
+    assert json.loads(_inspect(capsys, model, "text", "--json")[0])["checkpoint"].endswith("best.safetensors")
+
+
 def test_a_page_and_arrays_are_written(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page, arrays = tmp_path / "cells.html", tmp_path / "cells.npz"
     _, err = _inspect(capsys, model, "--html", page, "--export", arrays, "--top", "1")
     assert "<!DOCTYPE html>" in page.read_text(encoding="utf-8")
-    _inspect(capsys, model, "--html", page, "--export", arrays, "--top", "1")  # over the first ones
+    check_output(page, PAGE_MARK)  # so they may be replaced
+    check_output(arrays, ARRAYS_MARK)
     for option in ("--html", "--export"):
         text = tmp_path / "novel.txt"
         text.write_text("Chapter 1")

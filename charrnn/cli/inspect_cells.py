@@ -165,6 +165,7 @@ def _cell(context: click.Context, model: LanguageModel) -> tuple[str, tuple[int,
 def _inspected(given: dict[str, Any], path: Path, model: LanguageModel, text: str | None,
                source: str) -> tuple[Inspection, Text]:
     """Read the text and find what the cells do in it."""
+    from charrnn.cli.models import model_name
     from charrnn.console.stdio import is_terminal, say
     from charrnn.console.text import count
     from charrnn.inspection import texts
@@ -179,8 +180,9 @@ def _inspected(given: dict[str, Any], path: Path, model: LanguageModel, text: st
         left_out = "1 character that the model does not know is" if read.unknown == 1 else \
             f"{count(read.unknown)} characters that the model does not know are"
         say(f"{left_out} left out", "note: ", "36")
-    say(f"inspecting {path} on {'the first ' if read.cut else ''}{count(len(read.ids))} characters of {read.name}")
-    return inspect(model.checkpoint, read.ids, name=str(path), source=source, regexes=given["regex"],
+    name = model_name(path)
+    say(f"inspecting {name} on {'the first ' if read.cut else ''}{count(len(read.ids))} characters of {read.name}")
+    return inspect(model.checkpoint, read.ids, name=name, source=source, regexes=given["regex"],
                    features_file=given["features"], characters=limit, threads=given["threads"]), read
 
 

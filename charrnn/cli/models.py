@@ -15,8 +15,13 @@ from charrnn.run_folder import find_checkpoint, is_shipped
 
 def model_line(path: Path) -> str:
     """Return words for the model that was taken since none was named."""
-    return f"model: {path.parent.name}, which comes with charrnn; `charrnn train` makes one of your own" \
-        if is_shipped(path) else f"model: {path}"
+    own = "which comes with charrnn; `charrnn train` makes one of your own"
+    return f"model: {model_name(path)}, {own}" if is_shipped(path) else f"model: {path}"
+
+
+def model_name(path: Path) -> str:
+    """Return what CHECKPOINT may be to mean a model: its path, or the name of one that comes with charrnn."""
+    return path.parent.name if is_shipped(path) else str(path)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def null_maxima(levels: np.ndarray, features: list[Tracked], split: Halves, team
 def p_values(maxima: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return the family-wise p-values (K,) of observed scores (K,), in the null's terms, by single-step maxT."""
     mean, deviation = maxima.mean(axis=0), np.maximum(maxima.std(axis=0), 1e-9)
-    largest = ((maxima - mean) / deviation).max(axis=1)
+    largest = ((maxima - mean) / deviation).max(axis=1, initial=-np.inf)  # of no features, nothing
     standard = (observed - mean) / deviation
     return (1 + (largest[:, None] >= standard).sum(axis=0)) / (len(maxima) + 1)
 
