@@ -111,7 +111,7 @@ def test_settings_of_generated_text_in_the_environment_do_no_harm(model: Path, m
 def test_a_text_that_only_repeats_itself_and_the_name_of_the_model_in_the_box(
         model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "text").write_text('a "quoted" word, and (so on).\n' * 200)
+    (tmp_path / "text").write_text('a "quoted" word, and (so on).\n' * 300)
     out, err = _inspect(capsys, "python-docs", "text", "--json")
     found = json.loads(out)
     assert (found["findings"], found["none_found"]) == ([], []) and found["dropped"]
