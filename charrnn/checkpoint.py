@@ -100,9 +100,9 @@ def load_checkpoint(path: str | os.PathLike[str], *, training_state: bool = Fals
 
 
 def read_description(path: str | os.PathLike[str]) -> Description:
-    """Read all of a checkpoint but its tensors, so that their checksum is not verified; raise `CheckpointError`."""
+    """Read all of a checkpoint but its tensors, whose form and checksum are verified; raise `CheckpointError`."""
     with _opened(path) as file, _named(path, "is no usable checkpoint"):
-        return _description(_metadata(tensor_file.read_header(file)))
+        return _verified(file)[1]
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -211,13 +211,19 @@ def _is_step(event: dict[str, Any]) -> bool:
     return event.get("event") == "step" and type(event.get("step")) is int
 
 
-def _read(file: BinaryIO, training_state: bool) -> Checkpoint:
+def _verified(file: BinaryIO) -> tuple[Header, Description]:
+    """Return what a file says before its tensors, once all of it has been checked but that weights are finite."""
     header = tensor_file.read_header(file)
     metadata = _metadata(header)
     description = _description(metadata)
     _check_tensors(description.model, {tensor.name: (tensor.dtype, tensor.shape) for tensor in header.tensors})
     _check_size(header)
     _check_checksum(file, metadata["checksum"])
+    return header, description
+
+
+def _read(file: BinaryIO, training_state: bool) -> Checkpoint:
+    header, description = _verified(file)
     arrays = {tensor.name: tensor_file.read_tensor(file, header, tensor) for tensor in header.tensors
               if training_state or not tensor.name.startswith(TRAINING_STATE)}
     weights = {name: arrays.pop(name) for name in parameter_shapes(description.model)}

@@ -141,7 +141,7 @@ class Trainer:
 
         Raises
         ------
-        CheckpointError : the first checkpoint cannot be written, or another process is training in the folder.
+        CheckpointError : the last checkpoint cannot be written, or another process is training in the folder.
         TrainingError : the loss is no longer a number.
         """
         self._timetable.start()
@@ -251,6 +251,9 @@ class Trainer:
             yield from self._save_last()
         if not split.val.size:
             yield from self._checkpoint("best")
+        for error in self._unwritten.values():
+            kept = f"saved as it was after step {self._stored}" if self._stored >= 0 else "nothing of it is saved"
+            raise CheckpointError(f"{error}; the run is over at step {self._progress.step}, and {kept}")
         yield self._done(reason)
 
     def _done(self, reason: str) -> DoneEvent:
@@ -266,11 +269,12 @@ class Trainer:
         self._optimizer = Optimizer(self.config, self._network.flat, self._network.layout.decayed)
         self._average = average = Average(self.config.average, self._network.flat)
         self._reader = functools.cache(lambda: Reader(self._network, average.flat, split.val))  # when first asked for
-        self._saved = -1
+        self._saved = self._stored = -1  # when it was last tried, and when that succeeded
+        self._unwritten: dict[str, CheckpointError] = {}
         self._buffers = buffers(self._network, self._optimizer, average)
         self._guard = Guard(self._buffers, self._progress)
         if self._resume and start:
-            self._saved = self._optimizer.step_count = self._progress.step
+            self._saved = self._stored = self._optimizer.step_count = self._progress.step
             self._guard.start_again(restore(start, self._network, self._buffers))
 
     def _step(self, lr: float) -> tuple[float, str]:
@@ -321,6 +325,7 @@ class Trainer:
             val_loss = reader.loss()
         self._guard.keep()
         best = progress.best_val_loss is None or val_loss < progress.best_val_loss
+        best_before = progress.best_val_loss
         if best:
             progress.best_val_loss, progress.worse = val_loss, 0
         else:
@@ -330,6 +335,8 @@ class Trainer:
                         best=best, seconds=self._timetable.elapsed())
         if best:
             yield from self._checkpoint("best")
+            if "best" in self._unwritten:
+                progress.best_val_loss = best_before  # so that the next to be better than what is stored is written
         yield from self._save_last()
         self._timetable.reserve_for(time.monotonic() - started)
         if self.config.sample_every is None:
@@ -347,7 +354,7 @@ class Trainer:
         yield from self._checkpoint("last")
 
     def _checkpoint(self, kind: str) -> Iterator[Event]:
-        """Write a checkpoint; a failure is a warning, and the next occasion tries again."""
+        """Write a checkpoint; a failure is a warning, and the next occasion tries again, but for the last of all."""
         path = self.run_folder.best if kind == "best" else self.run_folder.last
         progress = asdict(self._progress) | {"seconds": self._timetable.elapsed()}
         state = {}
@@ -361,6 +368,11 @@ class Trainer:
                 progress=progress, history=self._history, corpus=corpus,
                 weights=self._network.layout.to_named(self._average.flat), training_state=state))
         except CheckpointError as error:
-            yield WarningEvent(message=f"{error}; training goes on, and the next save tries again")
+            self._unwritten[kind] = error
+            if not self._over():
+                yield WarningEvent(message=f"{error}; training goes on, and the next save tries again")
             return
+        self._unwritten.pop(kind, None)
+        if kind == "last":
+            self._stored = self._progress.step
         yield CheckpointEvent(path=str(path), step=self._progress.step, kind=kind)

@@ -109,6 +109,16 @@ def test_what_is_saved_is_loaded(tmp_path: Path, cell: str, embedding_size: int)
     assert (described.progress, described.corpus) == (checkpoint.progress, checkpoint.corpus)
 
 
+@pytest.mark.parametrize("damaged", ["a path", "the last tensor"])
+def test_no_description_is_taken_from_a_damaged_file(tmp_path: Path, damaged: str) -> None:
+    data = bytearray(encode_checkpoint(make(corpus={"paths": ["novel.txt"]})))
+    data[data.index(b"novel.txt") if damaged == "a path" else -1] ^= 1
+    path = tmp_path / "last.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="does not match its checksum"):
+        read_description(path)
+
+
 def test_loaded_arrays_can_be_trained_on() -> None:
     checkpoint = decode_checkpoint(encode_checkpoint(make()))
     assert all(array.flags.writeable and array.flags.owndata

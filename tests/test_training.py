@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import charrnn.reader
 import charrnn.training
 from charrnn.cells import CELLS
-from charrnn.checkpoint import load_checkpoint
+from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, TrainingError
 from charrnn.events import CheckpointEvent, DoneEvent, EvalEvent, Event, PlanEvent, SampleEvent, StepEvent, WarningEvent
@@ -471,3 +472,36 @@ def test_events_that_cannot_be_written_are_told_of_once_and_written_later(
     assert [warning.message.split(";")[0] for warning in of(WarningEvent, events)] == ["the disk is full"]
     written = [json.loads(line) for line in run.run_folder.metrics.read_text().splitlines()]
     assert [event["step"] for event in written if event["event"] == "step"] == list(range(1, 13))
+
+
+def _disk(monkeypatch: pytest.MonkeyPatch, full: Callable[[Path, Checkpoint], bool]) -> None:
+    """Let checkpoints be written but where `full` says that the disk is."""
+    def save(path: Path, checkpoint: Checkpoint) -> None:
+        if full(path, checkpoint):
+            raise CheckpointError(f"{path.name} cannot be written: the disk is full")
+        save_checkpoint(path, checkpoint)
+
+    monkeypatch.setattr("charrnn.training.save_checkpoint", save)
+
+
+def test_a_run_whose_end_cannot_be_saved_does_not_end_as_if_it_were(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _disk(monkeypatch, lambda path, checkpoint: path.name == "last.safetensors" and checkpoint.progress["step"] > 4)
+    with pytest.raises(CheckpointError, match=r"^last.safetensors cannot be written: the disk is full; the run is over "
+                                              r"at step 12, and saved as it was after step 4$"):
+        list(trainer(tmp_path / "run", max_steps=12, save_every=4).run())
+    _disk(monkeypatch, lambda path, checkpoint: True)
+    with pytest.raises(CheckpointError, match=r"the run is over at step 3, and nothing of it is saved$"):
+        list(trainer(tmp_path / "other", max_steps=3).run())
+
+
+def test_the_best_that_could_not_be_written_does_not_keep_out_the_next_best(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter((2.0, 1.0, 1.5, 1.8))
+    monkeypatch.setattr("charrnn.reader.Reader.loss", lambda self: next(losses))
+    _disk(monkeypatch, lambda path, checkpoint: path.name == "best.safetensors" and checkpoint.progress["step"] == 2)
+    run = trainer(tmp_path / "run", max_steps=4, eval_every=1)
+    events = list(run.run())
+    assert [event.best for event in of(EvalEvent, events)] == [True, True, True, False]
+    assert load_checkpoint(run.run_folder.best).progress["step"] == 3
+    assert load_checkpoint(run.run_folder.last).progress["best_val_loss"] == 1.5
