@@ -36,7 +36,8 @@ _ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "latin
 _VALUES = ("0", "-1", "1", "2", "-0", "0.5", "1e-320", "1e308", "1e309", "nan", "inf", "-inf", "NaN", "", " ", "abc",
            "٣", "0x10", "1,5", "1_0", "5 ", "2147483647", "2147483648", "9223372036854775807", "9" * 30, "9" * 5000,
            "1h", "90s", "0s", "1e9", "\x1b[2J", "\udcff", "-", "--", "lstm", "all", "🙂", "x" * 3000)
-#: What every option that takes a value gets in turn.
+#: What every option of these commands that takes a value gets in turn.
+OPTIONS = ("train", "sample", "eval", "inspect-cells", "gradient-flow")
 EXTREMES = ("0", "-1", "nan", "inf", "-inf", "1e308", "1e-320", "9" * 30)
 #: What would be done, correctly and for ever, if it were asked for in such numbers.
 _ENDLESS = {"--length", "--num-samples", "--epochs"}
@@ -117,7 +118,8 @@ def _words(name: str, corpus: Path, model: Path) -> list[str]:
     """Return a command that takes little time."""
     return [name, *{"train": [str(corpus), "--dry-run", "--out", str(corpus.parent / "new")],
                     "sample": [str(model), "--length", "3", "--seed", "1"], "eval": [str(model), str(corpus)],
-                    "info": [str(model)]}[name]]
+                    "info": [str(model)], "inspect-cells": [str(model), str(corpus)],
+                    "gradient-flow": [str(model), "--reach", "5"]}[name]]
 
 
 def extremes(names: Sequence[str], corpus: Path, model: Path) -> Iterator[list[str]]:
@@ -147,7 +149,7 @@ def run(*, quick: bool) -> Iterator[Outcome]:
     """Read 10,000 mutated texts, give every option its extremes, and run 10,000 odd commands (300 and 150 if quick)."""
     chance = random.Random(3)
     texts = Outcome("fuzzed corpora: the text itself or one clear error", 300 if quick else 10_000)
-    single = Outcome("every option of train, sample and eval at 0, negative, NaN, infinite and huge")
+    single = Outcome(f"every option of {', '.join(OPTIONS)} at 0, negative, NaN, infinite and huge")
     lines = Outcome("fuzzed options of train, sample, eval, info: done or one clear line", 150 if quick else 10_000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "texts", "text.txt")
@@ -158,13 +160,17 @@ def run(*, quick: bool) -> Iterator[Outcome]:
                 texts.failures.append(f"text {number}: {problem}")
         yield texts
         corpus, model = Path(folder, "fox.txt"), Path(folder, "run")
-        corpus.write_text("the quick brown fox jumps over the lazy dog\n" * 40)
+        corpus.write_text("the quick brown fox jumps over the lazy dog\n" * 200)
         before, stdin = Path.cwd(), sys.stdin
         os.chdir(folder)
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - closed below
         try:
             assert main(["train", str(corpus), "--out", str(model), "--max-steps", "2", "--quiet", *SMALL]) == 0
-            extreme = list(extremes(("train",) if quick else ("train", "sample", "eval"), corpus, model))
+            names = OPTIONS[:1] if quick else OPTIONS
+            for words in (*(_words(name, corpus, model) for name in {*names, "sample", "eval"}),
+                          [*_words("eval", corpus, model), "--dynamic"]):
+                _options_problem(words)  # compiles, which no answer has to wait for
+            extreme = list(extremes(names, corpus, model))
             single.tried = len(extreme)
             random_lines = (command_line(chance, corpus, model) for _ in range(lines.tried))
             for outcome, commands in ((single, extreme), (lines, random_lines)):
