@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -181,6 +182,16 @@ def test_a_run_that_is_going_on_reloads_its_page_unless_somebody_points_at_it(pa
     assert page.run("return page.reload") == 15
     page.show(history(ended=False))
     assert page.text("#when").startswith("drawn ") and "not finished" in page.text(".card")
+
+
+def test_a_page_that_has_had_no_news_for_long_does_not_say_that_its_run_is_in_training(page: _Report) -> None:
+    shown = report_page([history(ended=False)], going_on=True)
+    write_page(page.path, re.sub(r'"written": ?"[^"]+"', '"written": "2020-02-02T02:02:02+00:00"', shown))
+    page.go("")
+    assert page.text("#when").startswith("in training, as of ") and "may have been killed" in page.text("#when")
+    assert "not finished" in page.text(".card")
+    page.show(history(ended=False), going_on=True)
+    assert "killed" not in page.text("#when")
 
 
 @pytest.mark.parametrize("width", [360, 700, 1400])

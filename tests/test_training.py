@@ -44,6 +44,16 @@ def of(kind: type, events: list[Event]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
+def _disk(monkeypatch: pytest.MonkeyPatch, full: Callable[[Path, Checkpoint], bool]) -> None:
+    """Let checkpoints be written but where `full` says that the disk is."""
+    def save(path: Path, checkpoint: Checkpoint) -> None:
+        if full(path, checkpoint):
+            raise CheckpointError(f"{path.name} cannot be written: the disk is full")
+        save_checkpoint(path, checkpoint)
+
+    monkeypatch.setattr("charrnn.training.save_checkpoint", save)
+
+
 def prose(length: int) -> str:
     """Return text of words in no order, the same on every machine."""
     words = re.findall(r"\w+", "the of and in a to it is was that for on are as with his they at be this from")
@@ -420,13 +430,10 @@ def test_a_validation_loss_that_is_no_number_is_an_error(tmp_path: Path, monkeyp
 
 
 def test_a_full_disk_is_a_warning_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, checkpoint: object) -> None:
-        raise CheckpointError(f"{path}: no space left")
-
-    monkeypatch.setattr(charrnn.training, "save_checkpoint", full)
+    _disk(monkeypatch, lambda path, checkpoint: checkpoint.progress["step"] < 6)
     events = train(tmp_path / "run", max_steps=6, eval_every=3)
     assert "training goes on" in of(WarningEvent, events)[0].message
-    assert events[-1].step == 6 and not of(CheckpointEvent, events)
+    assert events[-1].step == 6 and [event.step for event in of(CheckpointEvent, events)] == [6, 6]
 
 
 def test_evaluating_takes_no_more_of_the_time_than_it_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,16 +479,6 @@ def test_events_that_cannot_be_written_are_told_of_once_and_written_later(
     assert [warning.message.split(";")[0] for warning in of(WarningEvent, events)] == ["the disk is full"]
     written = [json.loads(line) for line in run.run_folder.metrics.read_text().splitlines()]
     assert [event["step"] for event in written if event["event"] == "step"] == list(range(1, 13))
-
-
-def _disk(monkeypatch: pytest.MonkeyPatch, full: Callable[[Path, Checkpoint], bool]) -> None:
-    """Let checkpoints be written but where `full` says that the disk is."""
-    def save(path: Path, checkpoint: Checkpoint) -> None:
-        if full(path, checkpoint):
-            raise CheckpointError(f"{path.name} cannot be written: the disk is full")
-        save_checkpoint(path, checkpoint)
-
-    monkeypatch.setattr("charrnn.training.save_checkpoint", save)
 
 
 def test_a_run_whose_end_cannot_be_saved_does_not_end_as_if_it_were(

@@ -3,9 +3,11 @@
 
 const COLOURS = 6, DASHES = ["", "7 3", "2 3", "9 3 2 3"];
 const FEW_SAMPLES = 6;
+const STALE = 10 * 60 * 1000; // milliseconds without news after which a run may have been killed
 
 const element = (id) => document.getElementById(id);
 const several = page.runs.length > 1;
+const stale = page.reload !== null && Date.now() - Date.parse(page.written) > STALE;
 const view = { axis: "step", log: false, at: null };
 
 page.runs.forEach((run, index) => Object.assign(run, { index, hidden: false, letter: letterOf(index) }));
@@ -86,7 +88,7 @@ function outcome(run) {
       ["time", duration(steps.seconds[last])]);
   }
   if (typeof plan.parameters === "number") rows.push(["parameters", whole(plan.parameters)]);
-  rows.push(["state", done ? ENDINGS[done.reason] || String(done.reason) : page.reload ? "in training" : "not finished"]);
+  rows.push(["state", done ? ENDINGS[done.reason] || String(done.reason) : page.reload && !stale ? "in training" : "not finished"]);
   return rows;
 }
 
@@ -226,7 +228,7 @@ addEventListener("keydown", (event) => {
 
 document.body.classList.toggle("single", !several);
 element("title").textContent = several ? `${page.runs.length} runs` : "Training";
-element("when").textContent = `${page.reload ? "in training, as of" : "drawn"} ${moment(page.written)}`;
+element("when").textContent = `${page.reload ? "in training, as of" : "drawn"} ${moment(page.written)}${stale ? "; no news since, so the run may have been killed" : ""}`;
 element("charts").append(...charts.map((chart) => chart.figure));
 readAddress();
 drawRuns();
