@@ -49,12 +49,11 @@ def test_the_held_out_part_is_named_with_its_split(part: str, split: str, words:
 def test_the_worst_lines() -> None:
     worst = [line("a[b]\x1b:+1:\n", [math.nan] + [1.0] * 8 + [4.0]), line("b", [0.5], 1234)]
     page = render(evaluation_page(RESULT, worst))
-    assert page.split("\n\n")[1] == ("Most surprising lines\n"
+    assert page.split("\n\n")[1] == ("Most surprising lines, with their nats per character\n"
                                      "1.33  novel\\x1b.txt, line 12\n"
                                      "      a[b]\\x1b:+1:\n"
                                      "0.50  novel\\x1b.txt, line 1,234\n"
-                                     "      b\n"
-                                     "nats per character\n")
+                                     "      b\n")
 
 
 def test_the_bytes_of_a_line() -> None:
@@ -87,7 +86,7 @@ def test_colours_are_for_terminals_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stdout", Terminal())
     shown = render(evaluation_page(RESULT, [line("abc", [math.nan, 0.1, 9.0])]))
     assert "\x1b[2mab\x1b[0m\x1b[1;97;41mc\x1b[0m" in shown  # not predicted and expected; far from expected
-    assert "nats per character\nexpected with " in shown
+    assert "\nexpected with " in shown
     monkeypatch.setenv("NO_COLOR", "1")
     plain = render(evaluation_page(RESULT, [line("ab", [0.1, 3.0])]))
     assert "\x1b" not in plain and "expected" not in plain

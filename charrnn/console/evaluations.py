@@ -32,7 +32,7 @@ def evaluation_page(result: Evaluation, worst: Sequence[Line] = (), *, as_bytes:
     """Return an evaluation as a table, with the worst lines below it."""
     parts: list[RenderableType] = [_measures(result)]
     if worst:
-        parts += [Text("\nMost surprising lines", style="bold"), _lines(worst, as_bytes)]
+        parts += [Text("\nMost surprising lines, with their nats per character", style="bold"), _lines(worst, as_bytes)]
     return Group(*parts)
 
 
@@ -85,7 +85,7 @@ def _lines(worst: Sequence[Line], as_bytes: bool) -> RenderableType:
         table.add_row(f"{line.loss:.2f}", Text(f"{printable(line.source)}, line {count(line.number)}", style="dim"))
         table.add_row("", _tinted(line, tint, as_bytes))
     legend = [Text.from_ansi(tint.legend())] if allows_colour(sys.stdout) else []
-    return Group(table, "nats per character", *legend)
+    return Group(table, *legend)
 
 
 def _tinted(line: Line, tint: Tint, as_bytes: bool) -> Text:
