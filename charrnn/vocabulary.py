@@ -181,7 +181,7 @@ class Vocabulary:
         candidates = [char, plain, char.swapcase(), plain.swapcase(), decomposed, decomposed.swapcase(), sign,
                       decomposed.translate(_PLAIN_SIGNS), sign.replace('"', "'"), char.casefold()]
         if char.isspace():
-            candidates += [" ", "\n"]
+            candidates += [" ", self._by_base_letter.get(" ", ""), "\n"]  # such as the wide space of Japanese
         for candidate in candidates:
             if candidate and all(self._knows(part) for part in candidate):
                 return candidate
