@@ -20,8 +20,8 @@ from charrnn.threads import thread_count
 #: Stretches read at once, in whole tiles for each of two or four threads; and characters read before a stretch counts.
 ROWS, WARM_UP = 24, 512
 
-#: Steps in a window.
-STEPS = 64
+#: Steps in a window; of a text read as one, or in few stretches, `_LONG` times as many.
+STEPS, _LONG = 64, 4
 
 #: A text is not cut into stretches shorter than this, and not at all where reading takes fewer operations.
 _SHORTEST, _QUICK = 3 * WARM_UP, 4e10
@@ -77,11 +77,12 @@ def read(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray
     length = -(-(len(ids) + (rows - 1) * warm_up) // rows)  # steps of a row
     starts = np.arange(rows) * (length - warm_up)
     padded_ids = np.concatenate([ids, np.zeros(rows * length, ids.dtype)])
-    network = Network(config, weights, batch_size=rows, seq_len=STEPS, threads=thread_count(threads),
+    window_steps = STEPS * min(_LONG, ROWS // rows)
+    network = Network(config, weights, batch_size=rows, seq_len=window_steps, threads=thread_count(threads),
                       precision=precision)
     try:
-        for step in range(0, length, STEPS):
-            steps = min(STEPS, length - step)
+        for step in range(0, length, window_steps):
+            steps = min(window_steps, length - step)
             window = network.forward(np.ascontiguousarray(padded_ids[starts + (step + np.arange(steps))[:, None]]))
             skip = np.clip(warm_up - step, 0, steps) * np.minimum(np.arange(rows), 1)
             hidden = window.states.shape[-1]

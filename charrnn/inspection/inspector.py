@@ -35,7 +35,7 @@ from charrnn.inspection.scoring import (
     r_squared,
     rank_correlation,
 )
-from charrnn.inspection.survey import survey
+from charrnn.inspection.survey import Survey, signals_alone, survey
 from charrnn.kernels.tile import HAS_BF16
 from charrnn.model import initial_parameters
 from charrnn.threads import Team, thread_count
@@ -101,16 +101,14 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
     # What is compared but not shown may be rounded; where the model takes long to read a text, so is all.
     precision = "bf16" if HAS_BF16 else "f32"
     try:
-        own = survey(config, checkpoint.weights, ids, source, team,
-                     precision if takes_long(config, len(ids)) else "f32")
-        random_net = survey(config, initial_parameters(config, seed + 1), ids, source, team, precision)
+        own, random_net = _readings(checkpoint, ids, source, team, precision, seed)
         tracked, dropped = track_all(features, text)
         table = ContextTable(ids, split)
         tracked, baselines, obvious = _judged(tracked, table, split)
         dropped |= obvious
         levels = own.signals.levels.reshape(-1, len(ids))
         found = _best_units(own.signals, tracked, split, team)
-        untrained = _best_units(random_net.signals, tracked, split, team)
+        untrained = _best_units(random_net, tracked, split, team)
         del random_net
         maxima = chance.null_maxima(levels, tracked, split, team, seed) if tracked else np.zeros((1, 0))
         p_values = chance.p_values(maxima, np.array([_as_null(item, best.score)
@@ -147,6 +145,27 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
         dead=tuple(divmod(unit, hidden) for unit in dead.tolist()),
         saturated=tuple(divmod(unit, hidden) for unit in saturated.tolist()),
         duplicates=tuple(tuple(divmod(unit, hidden) for unit in group) for group in probes.duplicates()))
+
+
+def _readings(checkpoint: Checkpoint, ids: np.ndarray, source: str, team: Team, precision: str,
+              seed: int) -> tuple[Survey, Signals]:
+    """Read the text with the model, and with an untrained net of its shape."""
+    config = checkpoint.model
+    if takes_long(config, len(ids)):
+        return (survey(config, checkpoint.weights, ids, source, team, precision),
+                signals_alone(config, initial_parameters(config, seed + 1), ids, source, team, precision))
+    # A text that is read as one, character by character, gives work to one thread: another reads with the other net.
+    own, random_net, alone = [], [], Team(1)
+
+    def read(part: int, parts: int) -> None:
+        if part == 0:
+            own.append(survey(config, checkpoint.weights, ids, source, alone))
+        if part == parts - 1:
+            random_net.append(signals_alone(config, initial_parameters(config, seed + 1), ids, source, alone,
+                                            precision))
+
+    team.run(read)
+    return own[0], random_net[0]
 
 
 def _metric(feature: Tracked) -> str:

@@ -95,7 +95,8 @@ class Interventions:
         units = np.concatenate([[unit] * 3, others]).astype(np.int64)
         levels = [self._mean(layer, unit), *self._extremes(feature, layer, unit),
                   *(self._mean(layer, other) for other in others.tolist())]
-        losses = self._losses(starts, layer, units, np.array(levels))
+        lengths = SNAPSHOT - np.argmax(counted[:, ::-1], axis=1)  # up to the last that counts
+        losses = self._losses(starts, np.where(counted.any(axis=1), lengths, 0), layer, units, np.array(levels))
         changes = (losses[1:, counted] - losses[0, counted]).mean(axis=1)
         compared = tuple(float(change) for change in changes[3:])
         return Ablation(
@@ -126,26 +127,35 @@ class Interventions:
     def _state(self, signal: float) -> float:
         return float(np.arctanh(np.clip(signal, -0.9999, 0.9999))) if self._squashed else float(signal)
 
-    def _losses(self, starts: np.ndarray, layer: int, units: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return the losses (1 + K, stretches, T) with nothing held, and with each of `units` (K,) at its value."""
-        network, team = self._network, self._team
-        rows = (1 + len(units)) * len(starts)
+    def _losses(self, starts: np.ndarray, lengths: np.ndarray, layer: int, units: np.ndarray,
+                values: np.ndarray) -> np.ndarray:
+        """Return the losses (1 + K, stretches, T) with nothing held, and with each of `units` (K,) at its value.
+
+        Of a stretch, only the first `lengths` (stretches,) steps are gone through.
+        """
+        network, kernel, team = self._network, advance(self._network.config.cell), self._team
+        order = np.argsort(-lengths, kind="stable")  # so that what is still being read are the first rows
+        starts, lengths = starts[order], lengths[order]
+        copies, vocab = 1 + len(units), network.config.vocab_size
         layers, kinds, _, width = network.states.shape
         states = np.zeros((layers, kinds, len(starts), width), network.dtype)
         states[..., :network.config.hidden_size] = self._snapshots[starts // SNAPSHOT].transpose(1, 2, 0, 3)
-        scratch = scratch_for(network, np.tile(states, (1, 1, 1 + len(units), 1)), rows)
-        holds = Holds(np.arange(len(starts), rows), np.full(rows - len(starts), layer), np.repeat(units, len(starts)),
-                      np.repeat(values, len(starts)).astype(network.dtype))
-        kernel, vocab = advance(network.config.cell), network.config.vocab_size
-        losses = np.zeros((SNAPSHOT, rows), np.float32)
-        for step in range(SNAPSHOT):
-            current = np.tile(self._ids[starts + step].astype(np.int64), 1 + len(units))
-            targets = np.tile(self._ids[starts + step + 1].astype(np.int64), 1 + len(units))
+        scratch = scratch_for(network, np.repeat(states, copies, axis=2), len(starts) * copies)
+        held = np.arange(len(starts) * copies).reshape(len(starts), copies)[:, 1:].reshape(-1)
+        holds = Holds(held, np.full(len(held), layer), np.tile(units, len(starts)),
+                      np.tile(values, len(starts)).astype(network.dtype))
+        losses = np.zeros((len(starts), copies, SNAPSHOT), np.float32)
+        for step in range(int(lengths.max())):
+            active = int(np.count_nonzero(lengths > step))
+            current, target = (np.repeat(self._ids[starts[:active] + place].astype(np.int64), copies)
+                               for place in (step, step + 1))
             team.run(functools.partial(_advance, kernel, current, network, scratch, holds))
-            logits = scratch.logits[0, :, :vocab]
+            logits = scratch.logits[0, :len(current), :vocab]
             logits = logits - logits.max(axis=1, keepdims=True)
-            losses[step] = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(rows), targets]
-        return losses.T.reshape(1 + len(units), len(starts), SNAPSHOT)
+            found = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(current)), target]
+            losses[:active, :, step] = found.reshape(active, copies)
+        losses[order] = losses.copy()
+        return losses.transpose(1, 0, 2)
 
 
 def _advance(kernel: Callable[..., None], current: np.ndarray, network: Network, scratch: Scratch, holds: Holds,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.inspection.feature import Tracked
-from charrnn.inspection.scoring import Halves, auc, in_parallel, r_squared, standardised
+from charrnn.inspection.scoring import STILL, Halves, auc, deviations, in_parallel, r_squared
 from charrnn.kernels.signals import expand
 from charrnn.threads import Team
 
@@ -48,12 +48,15 @@ class Probes:
     def __init__(self, levels: np.ndarray, split: Halves, team: Team) -> None:
         self._fit = _thinned(split.discovery)
         self._report = _thinned(split.report)
-        raw = in_parallel(expand, levels, self._fit, team)
-        self._mean = raw.mean(axis=1, keepdims=True)
-        self._deviation = raw.std(axis=1, keepdims=True)
-        self._deviation[self._deviation <= 1e-4] = np.inf
-        self._x = standardised(raw)
-        self._x_report = (in_parallel(expand, levels, self._report, team) - self._mean) / self._deviation
+        self._x = in_parallel(expand, levels, self._fit, team)
+        self._mean = self._x.mean(axis=1, keepdims=True)
+        self._x -= self._mean
+        self._deviation = deviations(self._x)[:, None]
+        self._deviation[self._deviation <= STILL] = np.inf
+        self._x /= self._deviation
+        self._x_report = in_parallel(expand, levels, self._report, team)
+        self._x_report -= self._mean
+        self._x_report /= self._deviation
         self.gram = self._x @ self._x.T / np.float32(len(self._fit))
 
     def still(self) -> tuple[np.ndarray, np.ndarray]:

@@ -31,6 +31,9 @@ BLOCK, _BLOCKS = 1000, 40
 
 _UNITS = 128  # whose ranks are in memory at once
 
+#: A signal whose standard deviation is not above this is constant.
+STILL = 1e-4
+
 
 @dataclass(frozen=True)
 class Halves:
@@ -94,7 +97,7 @@ def association(signals: np.ndarray, rows: np.ndarray, is_flag: bool) -> np.ndar
         on = rows.sum(axis=1, dtype=np.float64)
         scale = n / np.maximum(on * (n - on), 1)
     else:
-        scale = 1 / np.maximum(n * rows.std(axis=1, dtype=np.float64), 1e-6)
+        scale = 1 / np.maximum(n * deviations(rows - rows.mean(axis=1, keepdims=True)), 1e-6)
     return (signals @ rows.T) * scale.astype(np.float32)
 
 
@@ -114,9 +117,15 @@ def in_parallel(kernel: Callable[..., None], levels: np.ndarray, places: np.ndar
 def standardised(values: np.ndarray) -> np.ndarray:
     """Return (U, n) `values`, in place, in standard deviations from each row's mean; what never moves becomes 0."""
     values -= values.mean(axis=1, keepdims=True)
-    deviation = values.std(axis=1, keepdims=True)
-    values /= np.where(deviation > 1e-4, deviation, np.inf)
+    deviation = deviations(values)[:, None]
+    values *= np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > STILL)
     return values
+
+
+def deviations(values: np.ndarray) -> np.ndarray:
+    """Return the standard deviation (U,) of each row of (U, n) values whose mean is 0."""
+    # NumPy's own goes over an array three times and writes another one of its size.
+    return np.sqrt(np.einsum("un,un->u", values, values) / np.float32(values.shape[1]))
 
 
 def auc(signal: np.ndarray, flag: np.ndarray) -> float:

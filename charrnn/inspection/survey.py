@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.activations import Piece, read
+from charrnn.activations import ROWS, Piece, read, takes_long
 from charrnn.cells import get_cell
 from charrnn.config import ModelConfig
 from charrnn.inspection.findings import GateUse, Predictions, Signals
@@ -18,7 +18,7 @@ from charrnn.threads import Team
 #: A gate below the first counts as shut, above the second as open (Karpathy, Johnson and Fei-Fei 2015).
 SHUT, OPEN = 0.1, 0.9
 
-#: The use of the gates is measured in every so many windows of the reading.
+#: The use of the gates is measured in every so many windows of a reading that takes long.
 _SAMPLED = 4
 
 #: Characters from one record of all states to the next, from where the text can be read again.
@@ -53,15 +53,11 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
     following = np.append(ids[1:], ids[-1:]).astype(np.int64)
     counters = {gate: np.zeros((4, layers, hidden)) for gate in cell.gates}
     snapshots = np.zeros((len(ids) // SNAPSHOT + 1, layers, len(cell.states), hidden), np.float32)
-    counted = 0
-    # Only h is sure to lie between -1 and 1.
-    squash = int(source in cell.states and source != "h")
+    counted, sampled = 0, _SAMPLED if takes_long(config, len(ids)) else 1
 
     for number, piece in enumerate(read(config, weights, ids, threads=team.size, precision=precision)):
-        values = piece.states[source] if source in piece.states else piece.gates[source]
-        count_gates = number % _SAMPLED == 0
-
-        team.run(functools.partial(_collect, piece, values, squash, levels, counters if count_gates else {}))
+        count_gates = number % sampled == 0
+        team.run(functools.partial(_collect, piece, source, levels, counters if count_gates else {}))
         _keep(piece, snapshots)
         counted += int((len(piece.logits) - piece.skip).sum()) * count_gates
         logits = piece.logits - piece.logits.max(axis=2, keepdims=True)
@@ -81,9 +77,20 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
     return Survey(Signals(source, levels), Predictions(losses[:-1], expected, probabilities), gates, snapshots)
 
 
-def _collect(piece: Piece, values: np.ndarray, squash: int, levels: np.ndarray, counters: dict[str, np.ndarray],
-             part: int, parts: int) -> None:
+def signals_alone(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, source: str, team: Team,
+                  precision: str) -> Signals:
+    """Return every unit's signal over a text (N,), read in stretches: of a model that is compared and not shown."""
+    levels = np.zeros((config.num_layers, config.hidden_size, len(ids)), np.uint16)
+    for piece in read(config, weights, ids, rows=ROWS, threads=team.size, precision=precision):
+        team.run(functools.partial(_collect, piece, source, levels, {}))
+    return Signals(source, levels)
+
+
+def _collect(piece: Piece, source: str, levels: np.ndarray, counters: dict[str, np.ndarray], part: int,
+             parts: int) -> None:
     """Do share `part` of the units of a window: store their signals (L, H, N), count their gates (4, L, H)."""
+    values = piece.states[source] if source in piece.states else piece.gates[source]
+    squash = int(source in piece.states and source != "h")  # only h is sure to lie between -1 and 1
     layers, hidden = levels.shape[:2]
     first, last = hidden * part // parts, hidden * (part + 1) // parts
     for layer in range(layers):
