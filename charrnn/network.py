@@ -300,6 +300,12 @@ class Network:
         self.states = window.states[:, :, len(ids)].copy()
         return window
 
+    def rehearse(self, ids: np.ndarray) -> None:
+        """Go forward through a window (T, B) as training does, for what has to be compiled to be; changes nothing."""
+        states = self.states
+        self.forward(ids)
+        self.states = states
+
     def input_gradient(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the norms (T, B) of the gradient of each row's last logit by each step's input, for a window (T, B).
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from charrnn.averaging import Average
 from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, thinned
+from charrnn.compiling import backward_compiled_beside
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Corpus
 from charrnn.errors import CheckpointError, ConfigError, TrainingError
@@ -207,7 +208,12 @@ class Trainer:
         if compiling:
             yield CompileEvent(seconds=None)
         started = time.monotonic()
-        self._set_up()
+        if compiling:
+            with backward_compiled_beside(self.model.cell, self._precision, self.corpus.ids.dtype):
+                self._set_up()
+                self._network.rehearse(split.window(0)[0])
+        else:
+            self._set_up()
         first, self._reported = True, time.monotonic()
         self._evaluated = self._progress.step
         self._last_seconds, self._last_characters = timetable.elapsed(), self._progress.characters
