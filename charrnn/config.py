@@ -29,8 +29,8 @@ DEFAULT_EPOCHS = 10.0
 
 #: What a run chooses for its text and time where it is left out (`charrnn.sizing`). The defaults below are for
 #: configurations that are made by hand.
-CHOSEN = frozenset({"hidden_size", "num_layers", "embedding_size", "dropout", "recurrent_dropout", "batch_size",
-                    "seq_len", "lr"})
+CHOSEN = frozenset({"hidden_size", "num_layers", "embedding_size", "tie_weights", "dropout", "recurrent_dropout",
+                    "batch_size", "seq_len", "lr"})
 
 #: Seconds between saves when `--save-every` does not say.
 DEFAULT_SAVE_SECONDS = 600.0
@@ -113,9 +113,12 @@ class ModelConfig(_Checked):
     hidden_size : H, units in each layer.
     num_layers : L, recurrent layers on top of each other.
     embedding_size : E, length of the learned vector that stands for a character; 0 means one-hot.
-    dropout : probability with which an output of a layer is left out in training.
+    dropout : probability with which an output of a layer, or an element of an embedded character, is left out in
+        training.
     recurrent_dropout : probability with which a recurrent weight is left out of an update in training, for a whole
         window (DropConnect on the hidden-to-hidden matrices, Merity, Keskar and Socher 2017).
+    tie_weights : whether a character's embedding and its row of the output's weights are the same, as Press and Wolf
+        (2017) and Inan et al. (2017) propose; takes an `embedding_size` that is the `hidden_size`, which 0 is set to.
     recurrent_bias : whether the recurrent product has a bias of its own, as in PyTorch, or keeps it at 0.
     """
 
@@ -126,6 +129,7 @@ class ModelConfig(_Checked):
     embedding_size: int = 0
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
+    tie_weights: bool = False
     recurrent_bias: bool = True
 
     def __post_init__(self) -> None:
@@ -138,8 +142,14 @@ class ModelConfig(_Checked):
         self._whole("embedding_size", 0, 65536)
         self._real("dropout", 0, 1, open_high=True)
         self._real("recurrent_dropout", 0, 1, open_high=True)
-        if not isinstance(self.recurrent_bias, bool):
-            raise ConfigError(f"{option('recurrent_bias')} must be on or off, not {self.recurrent_bias!r}")
+        for name in ("tie_weights", "recurrent_bias"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{option(name)} must be on or off, not {getattr(self, name)!r}")
+        if self.tie_weights and not self.embedding_size:
+            object.__setattr__(self, "embedding_size", self.hidden_size)
+        if self.tie_weights and self.embedding_size != self.hidden_size:
+            raise ConfigError(f"--tie-weights takes an --embedding-size that is the --hidden-size, {self.hidden_size}, "
+                              f"not {self.embedding_size}")
 
 
 @dataclass(frozen=True, kw_only=True)

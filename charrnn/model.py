@@ -17,6 +17,9 @@ from charrnn.config import ModelConfig
 from charrnn.kernels.sweep import ParameterViews
 from charrnn.kernels.tile import LANES
 
+#: Largest of the weights that stand for a character in its embedding and in the output both, at the start.
+TIED = 0.1
+
 
 def padded(size: int) -> int:
     """Return `size` rounded up to whole vectors."""
@@ -52,7 +55,7 @@ def initial_parameters(config: ModelConfig, seed: int) -> dict[str, np.ndarray]:
     What stands for a character, an embedding or a column of one-hot input weights, is standard normal: drawn within
     1 / sqrt(H), characters start out all but alike, and a 2 x 256 LSTM on 1 MB of Shakespeare is at 2.25 nats after
     30 s, not at 1.73. And the LSTM's forget gate starts open, its input bias at 1 and its recurrent bias at 0
-    (Jozefowicz et al. 2015).
+    (Jozefowicz et al. 2015). Tied weights start within `TIED` of 0, for the output's sake.
     """
     random = np.random.default_rng(seed)
     cell, hidden = get_cell(config.cell), config.hidden_size
@@ -70,6 +73,9 @@ def initial_parameters(config: ModelConfig, seed: int) -> dict[str, np.ndarray]:
         if name.startswith("rnn.bias_hh") and not config.recurrent_bias:
             values[:] = 0
         parameters[name] = values
+    if config.tie_weights:
+        tied = (random.random(parameters["output.weight"].shape, np.float32) * 2 - 1) * np.float32(TIED)
+        parameters["embedding.weight"], parameters["output.weight"] = tied, tied.copy()
     return parameters
 
 
@@ -107,12 +113,13 @@ class Layout:
             start = stop
         return views
 
-    def kernel_views(self, flat: np.ndarray, table: np.ndarray | None = None) -> ParameterViews:
-        """Return what the kernels read or write; `table` (V, G * H) stands for the embedding where there is one."""
+    def kernel_views(self, flat: np.ndarray) -> ParameterViews:
+        """Return what the kernels read or write; of the table and the embedding, one is empty."""
         groups = self.groups(flat)
-        if table is not None:
-            groups["table"] = table
-        return ParameterViews(**{name: groups[name] for name in ParameterViews._fields})
+        none = {"table": flat[:0].reshape(0, groups["recurrent"].shape[1]), "embedding": flat[:0].reshape(0, 0),
+                "first": flat[:0].reshape(0, 0)}
+        return ParameterViews(**{name: groups[name] if name in groups else none[name]
+                                 for name in ParameterViews._fields})
 
     def _named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return views of `flat` whose elements are, in order, those of the parameters under PyTorch's names."""

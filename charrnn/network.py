@@ -21,14 +21,10 @@ from charrnn.kernels import sweep
 from charrnn.kernels.connections import drop_connections
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.product import (
-    ADD,
     REPLACE,
-    SUM_BLOCK,
     Sums,
     multiply,
-    multiply_block,
     pack,
-    pack_block,
     packed_room,
     panel_count,
     sum_room,
@@ -126,11 +122,17 @@ class Network:
         def room(count: int, rows: int, columns: int) -> np.ndarray:
             return packed_room(count, rows * columns // pairs, dtype=packed)
 
-        self._table = zeros(config.vocab_size, gates) if embedding else self.layout.groups(self.flat)["table"]
-        self._first = room(1, embedding, gates)[0] if embedding else None
+        self._parameters = self.layout.kernel_views(self.flat)
         back = layers if training else 0  # without training, the backward pass's weights take no room
+        # Training looks up the vectors of the characters that a window has. Otherwise each character comes many times
+        # between two updates, so that what it comes to in the first layer is put into a table.
+        looks_up, tabled = embedding * training, embedding * (not training)
+        self._first = room(1, tabled, gates)[0]
         self.weights = Weights(
-            table=self._table, input=room(layers - 1, hidden, gates),
+            table=zeros(config.vocab_size, gates) if tabled else self._parameters.table,
+            embedding=self._parameters.embedding[:config.vocab_size * training],
+            first=room(1, looks_up, gates)[0], first_back=room(1, gates, looks_up)[0],
+            input=room(layers - 1, hidden, gates),
             recurrent=room(layers, hidden, gates - apart), recurrent_apart=room(layers, hidden, apart),
             input_back=room(max(back - 1, 0), gates, hidden), recurrent_back=room(back, gates - apart, hidden),
             apart_back=room(back, apart, hidden), bias=zeros(layers, gates), bias_apart=zeros(layers, apart),
@@ -140,23 +142,21 @@ class Network:
             z=zeros(layers, steps, batch, gates), u=zeros(1, batch, apart),
             states=zeros(layers, len(cell.states), steps + 1, batch, hidden),
             tape=zeros(layers, steps, batch, cell.kept * hidden),
+            embedded=zeros(steps, batch, looks_up) if looks_up else zeros(0, 0, 0),
             outputs=zeros(layers, steps, batch, hidden) if training and config.dropout else zeros(0, 0, 0, 0),
             logits=zeros(steps, batch, vocab), dh=zeros(steps, batch, hidden) if training else zeros(0, 0, hidden),
+            dembedded=zeros(steps, batch, looks_up) if looks_up else zeros(0, 0, 0),
             dstates=zeros(layers, len(cell.states), batch, hidden) if training else zeros(0, 0, 0, 0))
         self.states = zeros(layers, len(cell.states), batch, hidden)
         self._losses = np.zeros((steps, batch), self.dtype)
         # The recurrent weights without the connections that an update leaves out, and whether these are packed now.
         self._thinned = zeros(layers if training and config.recurrent_dropout else 0, gates, hidden)
         self._thin = False
-        self._first_back: np.ndarray | None = None
-        self._parameters = self.layout.kernel_views(self.flat, self._table)
         if training:
             self.gradient = zeros(self.layout.size)
-            self._dtable = zeros(config.vocab_size, gates) if embedding else None
-            self._gradients = self.layout.kernel_views(self.gradient, self._dtable)
+            self._gradients = self.layout.kernel_views(self.gradient)
             self._sums = sum_room(self.team.size, max(hidden, embedding), packed)
             self._no_sums = Sums(self._sums.left[0, :0], np.zeros((2, 0), packed))
-            self._first_back = room(1, gates, embedding)[0] if embedding else None
 
     def pack(self) -> None:
         """Bring the packed weights up to date with the parameters."""
@@ -166,17 +166,14 @@ class Network:
         """One thread's share of `pack`; all members of the team take part."""
         self._thin = False
         pack_weights(self._parameters, self.weights, self.cell.apart, share.member, share.members)
-        if self._first is None:
+        if not self._first.size:
             return
-        groups, gates, rows = self.layout.groups(self.flat), self._table.shape[1], len(self._table)
-        part, parts = share.member, share.members
+        first, table, part, parts = self._parameters.first, self.weights.table, share.member, share.members
+        (gates, _), rows = first.shape, len(table)
         panels = panel_count(gates, self._first.itemsize)
-        pack(groups["first"], 1, self._first, panels * part // parts, panels * (part + 1) // parts)
-        if self._first_back is not None:
-            panels = panel_count(groups["embedding"].shape[1], self._first.itemsize)
-            pack(groups["first"], 0, self._first_back, panels * part // parts, panels * (part + 1) // parts)
+        pack(first, 1, self._first, panels * part // parts, panels * (part + 1) // parts)
         meet_all(share)
-        multiply(groups["embedding"][None], self._first, self._table[None], gates, rows * part // parts,
+        multiply(self._parameters.embedding[None], self._first, table[None], gates, rows * part // parts,
                  rows * (part + 1) // parts, REPLACE)
 
     def _leave_out_connections(self, key: int) -> None:
@@ -234,9 +231,9 @@ class Network:
                 cross_entropy(window.logits, weights.output_bias, targets, self._losses, self.config.vocab_size, scale,
                               share.first, share.last)
             self._backward(ids, weights, window, share, dropout, seed, self._gradients, self._sums.of(share.member))
-            if self._first_back is not None:
+            if self.config.tie_weights:
                 meet_all(share)
-                self._embedding_gradient(share)
+                self._tie(share)
 
         def thin_out(part: int, parts: int) -> None:
             drop_connections(self._gradients.recurrent, self._gradients.recurrent, seed, left_out, part, parts)
@@ -253,20 +250,13 @@ class Network:
         """Return the loss (T, B) of each prediction, in nats, in the window that `loss_and_gradient` last saw."""
         return self._losses[:steps].copy()
 
-    def _embedding_gradient(self, share: Share) -> None:
-        """Take the gradient of the table apart into that of the embedding and of the first layer's input weights."""
-        gradient, flat = self.layout.groups(self.gradient), self.layout.groups(self.flat)
-        assert self._dtable is not None
-        embedding, (rows, gates) = gradient["embedding"], self._dtable.shape
+    def _tie(self, share: Share) -> None:
+        """Give the embedding and the output's weights the sum of both gradients, so that they stay equal."""
+        embedding, output = self._gradients.embedding, self._gradients.output
         part, parts = share.member, share.members
-        multiply(self._dtable[None], self._first_back, embedding[None], embedding.shape[1], rows * part // parts,
-                 rows * (part + 1) // parts, REPLACE)
-        left, (right, none) = self._sums.left[part], self._sums.right[part]
-        for start in range(0, rows, SUM_BLOCK):
-            count = min(SUM_BLOCK, rows - start)
-            pack_block(flat["embedding"], start, count, right)
-            multiply_block(self._dtable, start, count, gates * part // parts, gates * (part + 1) // parts, left, right,
-                           gradient["first"], none[:0], gradient["first"], ADD if start else REPLACE)
+        rows = slice(len(embedding) * part // parts, len(embedding) * (part + 1) // parts)
+        output[rows] += embedding[rows]
+        embedding[rows] = output[rows]
 
     def losses(self, ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the loss (T, B) of each prediction in a window, in nats, without dropout; `states` move on."""
@@ -340,7 +330,8 @@ def memory_needed(config: ModelConfig, batch_size: int, seq_len: int) -> int:
     thinned = layers * len(cell.gates) * hidden * hidden if config.recurrent_dropout else 0
     # Parameters, gradient, two moments and the average; the last good state of all but the gradient; packed both ways
     # for training, one way for evaluation.
-    return 4 * (12 * Layout(config).size + thinned + rows * (a_row + hidden + vocab))
+    a_step = hidden + vocab + 2 * padded(config.embedding_size)
+    return 4 * (12 * Layout(config).size + thinned + rows * (a_row + a_step))
 
 
 def step_operations(config: ModelConfig, batch_size: int, seq_len: int) -> float:
@@ -349,7 +340,8 @@ def step_operations(config: ModelConfig, batch_size: int, seq_len: int) -> float
     Two are for the forward product and four for its gradients; one-hot input weights are looked up, not multiplied.
     """
     gates, hidden = len(get_cell(config.cell).gates), config.hidden_size
-    weights = gates * hidden * hidden * (2 * config.num_layers - 1) + hidden * config.vocab_size
+    inputs = config.embedding_size + hidden * (2 * config.num_layers - 1)
+    weights = gates * hidden * inputs + hidden * config.vocab_size
     return 6.0 * batch_size * seq_len * weights
 
 

@@ -39,8 +39,8 @@ TRAINING_SHARE = 0.9
 #: last. More than `WIDEST_ALONE` in one layer are better spent on two.
 UNIT_STEP, FEWEST, MOST, MOST_UNTIMED, WIDEST_ALONE = 64, 64, 1024, 512, 320
 
-#: Different characters above which each gets a learned vector, of this length; up to there it is one-hot.
-ONE_HOT_CHARACTERS, EMBEDDING_SIZE = 256, 128
+#: Different characters above which each gets a learned vector, which is its row of the output's weights too.
+ONE_HOT_CHARACTERS = 256
 
 #: Dropout is 0 up to this effort / N², then its slope is by the logarithm, up to the most.
 NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
@@ -114,10 +114,12 @@ def task_of(characters: int, vocab_size: int, given: Mapping[str, Any]) -> Task:
 def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     """Return what a run takes for the settings that are not in `given`, or are None there."""
     given = {name: value for name, value in given.items() if value is not None}
-    settings = {"batch_size": SMALL_BATCH, "seq_len": TrainConfig.seq_len,
-                "embedding_size": EMBEDDING_SIZE if task.vocab_size > ONE_HOT_CHARACTERS else 0, **given}
+    settings = {"batch_size": SMALL_BATCH, "seq_len": TrainConfig.seq_len, **given}
     step = settings["batch_size"] * settings["seq_len"]
     _choose_size(settings, task, step)
+    settings.setdefault("embedding_size", _embedding_size(settings, task.vocab_size))
+    settings.setdefault("tie_weights", settings["embedding_size"] == settings["hidden_size"] and
+                        task.vocab_size > ONE_HOT_CHARACTERS)
     if "batch_size" not in given and task.read(_weights(settings, task.vocab_size), step) > SMALL_BATCH_READS:
         settings["batch_size"] = TrainConfig.batch_size
         step = settings["batch_size"] * settings["seq_len"]
@@ -159,7 +161,13 @@ def _fits(settings: dict[str, Any], task: Task, step: int) -> bool:
 def _weights(settings: dict[str, Any], vocab_size: int) -> float:
     """Return W, the weights in products that every character meets."""
     shape = {name: settings[name] for name in ("cell", "hidden_size", "num_layers") if name in settings}
-    return step_operations(ModelConfig(vocab_size=vocab_size, **shape), 1, 1) / 6
+    config = ModelConfig(vocab_size=vocab_size, embedding_size=_embedding_size(settings, vocab_size), **shape)
+    return step_operations(config, 1, 1) / 6
+
+
+def _embedding_size(settings: Mapping[str, Any], vocab_size: int) -> int:
+    embeds = settings.get("tie_weights", False) or vocab_size > ONE_HOT_CHARACTERS
+    return int(settings.get("embedding_size", settings["hidden_size"] if embeds else 0))
 
 
 def _reason(chosen: Mapping[str, Any], settings: Mapping[str, Any], task: Task, passes: float) -> str:

@@ -16,7 +16,8 @@ TEXT = "".join(f"The {colour} {animal} {verb} over {number} lazy dogs.\n"
                for number in range(8) for colour in ("quick", "brown", "grey")
                for animal, verb in (("fox", "jumps"), ("hare", "leaps"), ("cat", "walks")))
 
-_MODEL = {"cell", "hidden_size", "num_layers", "embedding_size", "dropout", "recurrent_dropout", "recurrent_bias"}
+_MODEL = {"cell", "hidden_size", "num_layers", "embedding_size", "dropout", "recurrent_dropout", "tie_weights",
+          "recurrent_bias"}
 _SMALL = {"hidden_size": 16, "num_layers": 1, "batch_size": 4, "seq_len": 10, "precision": "f32", "threads": 1}
 
 

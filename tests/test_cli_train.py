@@ -223,7 +223,8 @@ def test_another_run_starts_from_a_checkpoint(trained: Path, corpus: Path, capsy
 
 
 @pytest.mark.parametrize("words", [["--hidden-size", "0"], ["--lr", "nan"], ["--max-time", "0"], ["--seed", "-1"],
-                                   ["--dropout", "1"], ["--val-fraction", "1"], ["--encoding", "base64"]])
+                                   ["--dropout", "1"], ["--val-fraction", "1"], ["--encoding", "base64"],
+                                   ["--tie-weights", "--embedding-size", "7"]])
 def test_values_that_cannot_work_are_wrong_usage(words: list[str], corpus: Path,
                                                  capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(corpus), *words]) == 2

@@ -13,7 +13,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels.random import drop, mix
 from charrnn.kernels.tile import HAS_BF16
-from charrnn.model import parameter_shapes
+from charrnn.model import initial_parameters, parameter_shapes
 from charrnn.network import Network, check_precision, choose_precision, memory_needed, useful_threads
 from charrnn.optimizers import Optimizer
 from tests.goldens import make_goldens
@@ -67,13 +67,26 @@ def dropout_masks(config: ModelConfig, steps: int, batch: int, key: int) -> np.n
     """Return what the network leaves out, (L, T, B, H), as the reference takes it."""
     if not config.dropout:
         return None
-    masks = np.ones((config.num_layers, steps, batch, config.hidden_size))
-    for layer, t, b in np.ndindex(masks.shape[:3]):
+    return np.stack([mask_of(layer, config.hidden_size, config.dropout, steps, batch, key)
+                     for layer in range(config.num_layers)])
+
+
+def embedded_mask(config: ModelConfig, steps: int, batch: int, key: int) -> np.ndarray | None:
+    """Return what the network leaves out of embedded characters, (T, B, E)."""
+    if not config.dropout or not config.embedding_size:
+        return None
+    return mask_of(2 * config.num_layers, config.embedding_size, config.dropout, steps, batch, key)
+
+
+def mask_of(number: int, size: int, dropout: float, steps: int, batch: int, key: int) -> np.ndarray:
+    """Return the mask (T, B, size) that is drawn under a number."""
+    mask = np.ones((steps, batch, size))
+    for t, b in np.ndindex(steps, batch):
         place = np.uint64(key)
-        for number in (layer, t, b):
-            place = np.uint64(mix(place, np.uint64(number)))
-        drop(masks[layer, t, b], place, config.dropout)
-    return masks
+        for part in (number, t, b):
+            place = np.uint64(mix(place, np.uint64(part)))
+        drop(mask[t, b], place, dropout)
+    return mask
 
 
 def connection_masks(config: ModelConfig, key: int) -> dict[str, np.ndarray]:
@@ -107,7 +120,8 @@ def by_reference(config: ModelConfig, window: dict[str, Any], key: int = 0) -> d
     thinned = connection_masks(config, key) if config.recurrent_dropout else {}
     weights = window["weights"] | {name: window["weights"][name] * mask for name, mask in thinned.items()}
     tape, gradients = reference.loss_and_gradients(weights, config.cell, window["ids"].astype(int),
-                                                   window["targets"].astype(int), window["state"], masks)
+                                                   window["targets"].astype(int), window["state"], masks,
+                                                   embedded_mask(config, *window["ids"].shape, key))
     for name, mask in thinned.items():
         gradients.weights[name] *= mask  # by the chain rule, through weights * mask
     return {"logits": tape.logits, "loss": gradients.loss, "final": tape.final_state, "dstate": gradients.state,
@@ -219,6 +233,31 @@ def test_gradients_by_central_difference(cell: str, embedding_size: int, num_lay
         assert relative_error(exact, numeric_by_name[name]) < 1e-6, name
     for layer, kind in np.ndindex(dstates.shape[:2]):
         assert relative_error(dstates[layer, kind], numeric_states[layer, kind]) < 1e-6, (layer, kind)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_tied_weights_have_the_gradient_of_both_and_stay_equal(cell: str) -> None:
+    config = model(cell, (21, 9, 9, 2), dropout=0.3, tie_weights=True)
+    window = draw(config, steps=6, batch=3)
+    window["weights"]["embedding.weight"] = window["weights"]["output.weight"]
+    apart = by_reference(config, window, key=3)["gradients"]
+    network = build(config, window)
+    network.loss_and_gradient(window["ids"], window["targets"], key=3)
+    gradients = network.layout.to_named(network.gradient)
+    for name in ("embedding.weight", "output.weight"):
+        np.testing.assert_allclose(gradients.pop(name), apart["embedding.weight"] + apart["output.weight"], 1e-9, 1e-13)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, apart[name], 1e-9, 1e-13, err_msg=name)
+
+    network = Network(config, initial_parameters(config, 0), batch_size=3, seq_len=6, training=True, threads=2)
+    optimizer = Optimizer(TrainConfig(optimizer="adamw"), network.flat, network.layout.decayed)
+    for key in range(3):
+        network.loss_and_gradient(window["ids"], window["targets"], key)
+        optimizer.step(network.gradient, 0.1, 6, network.team, network.pack_share)
+        weights = network.named_parameters()
+        np.testing.assert_array_equal(weights["embedding.weight"], weights["output.weight"])
+    network.team.close()
+    assert np.abs(weights["output.weight"] - initial_parameters(config, 0)["output.weight"]).mean() > 0.1
 
 
 PRECISIONS = ["f32", "f64", pytest.param("bf16", marks=pytest.mark.skipif(not HAS_BF16, reason="no bfloat16 here"))]

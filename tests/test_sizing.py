@@ -19,7 +19,7 @@ CHINESE = dataclasses.replace(SHAKESPEARE, characters=290_000, vocab_size=3043, 
 
 
 def weights(settings: dict[str, Any], vocab_size: int = 65) -> float:
-    shape = {name: settings[name] for name in ("hidden_size", "num_layers")}
+    shape = {name: settings[name] for name in ("hidden_size", "num_layers", "embedding_size")}
     return step_operations(ModelConfig(vocab_size=vocab_size, **shape), 1, 1) / 6
 
 
@@ -88,7 +88,7 @@ def test_the_nearest_limit_counts() -> None:
 
 def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
     given = {"hidden_size": 512, "num_layers": 3, "dropout": 0.0, "seq_len": 100, "lr": 0.1}
-    assert set(chosen(seconds=60, given=given)) == {"batch_size", "embedding_size", "recurrent_dropout"}
+    assert set(chosen(seconds=60, given=given)) == {"batch_size", "embedding_size", "tie_weights", "recurrent_dropout"}
     assert chosen(seconds=60, given={"hidden_size": 96})["num_layers"] == 1
     deep = chosen(seconds=900, given={"num_layers": 3})
     assert "num_layers" not in deep and deep["hidden_size"] < chosen(seconds=900)["hidden_size"]
@@ -109,8 +109,14 @@ def test_other_optimizers_keep_their_own_rate() -> None:
 
 def test_thousands_of_characters_are_embedded() -> None:
     settings = chosen(CHINESE)
-    assert settings["embedding_size"] > 0 and settings["hidden_size"] >= 256 and 0.3 <= settings["dropout"] <= 0.4
-    assert chosen(CHINESE, vocab_size=100)["embedding_size"] == 0
+    assert settings["embedding_size"] == settings["hidden_size"] >= 256 and settings["tie_weights"]
+    assert 0.3 <= settings["dropout"] <= 0.5
+    few = chosen(CHINESE, vocab_size=100)
+    assert few["embedding_size"] == 0 and not few["tie_weights"]
+    tied = chosen(CHINESE, vocab_size=100, given={"tie_weights": True})
+    assert tied["embedding_size"] == tied["hidden_size"]
+    assert not chosen(CHINESE, given={"embedding_size": 32})["tie_weights"]
+    assert "tie_weights" not in chosen(CHINESE, given={"tie_weights": False})
 
 
 def test_the_reason_is_one_line_with_the_limits() -> None:

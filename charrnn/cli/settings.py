@@ -23,8 +23,9 @@ MODEL = {
     "hidden_size": Setting("Units in each layer."),
     "num_layers": Setting("Layers on top of each other."),
     "embedding_size": Setting("Length of a learned vector for each character; 0: one-hot."),
-    "dropout": Setting("Probability of leaving out an output of a layer in training."),
+    "dropout": Setting("Probability of leaving out an output of a layer, or an element of an embedding, in training."),
     "recurrent_dropout": Setting("Probability of leaving out a recurrent weight in training, anew for every update."),
+    "tie_weights": Setting("The same weights for a character's learned vector and for its output."),
     "recurrent_bias": Setting("A bias of its own for the recurrent product, as in PyTorch."),
 }
 OPTIMIZATION = {

@@ -45,6 +45,7 @@ def architecture(config: dict[str, Any]) -> str:
     """Return a model's shape in words."""
     layers = f"{count(config['num_layers'])} × {count(config['hidden_size'])} {config['cell'].upper()}"
     below = f"over {embedding} embedded" if (embedding := config["embedding_size"]) else "one-hot"
+    below += ", tied" if config.get("tie_weights") else ""
     dropout = "".join(f", {option(name)[2:].replace('-', ' ')} {config[name]:g}"
                       for name in ("dropout", "recurrent_dropout") if config.get(name))
     return f"{layers}, {below}{dropout}"

@@ -41,7 +41,10 @@ _CACHED = 128 * 1024
 class Weights(NamedTuple):
     """The weights as the sweep reads them: products packed, both biases of a gate added up."""
 
-    table: np.ndarray  # (V, G * H) what each character puts into the first layer's gates
+    table: np.ndarray  # (V, G * H) what each character puts into the first layer's gates; (0, G * H) where looked up
+    embedding: np.ndarray  # (V, E) each character's vector; (0, E) where the table has what it comes to
+    first: np.ndarray  # (E * G * H) packed, the first layer; (0,) with a table
+    first_back: np.ndarray  # (G * H * E) packed transposed; (0,) with a table
     input: np.ndarray  # (L - 1, H * G * H) packed, layers above the first
     input_back: np.ndarray  # (L - 1, G * H * H) packed transposed
     recurrent: np.ndarray  # (L, H * (G - apart) * H) packed
@@ -62,16 +65,20 @@ class Window(NamedTuple):
     u: np.ndarray  # (1, B, apart * H) recurrent product of one step for the gates that are apart
     states: np.ndarray  # (L, S, T + 1, B, H), [:, :, 0] the initial ones
     tape: np.ndarray  # (L, T, B, A * H)
+    embedded: np.ndarray  # (T, B, E) the characters' vectors after dropout; (0, 0, 0) with a table
     outputs: np.ndarray  # (L, T, B, H) outputs after dropout; (0, 0, 0, 0) without dropout
     logits: np.ndarray  # (T, B, V), then their gradient
     dh: np.ndarray  # (T, B, H) gradient of a layer's outputs
+    dembedded: np.ndarray  # (T, B, E) gradient of `embedded`
     dstates: np.ndarray  # (L, S, B, H) gradient of the final states, then of the initial ones
 
 
 class ParameterViews(NamedTuple):
     """The parameters, or their gradient: views of a flat buffer, as `charrnn.model` lays it out."""
 
-    table: np.ndarray  # (V, G * H); with an embedding, what the embedding comes to
+    table: np.ndarray  # (V, G * H); (0, G * H) with an embedding
+    embedding: np.ndarray  # (V, E); (0, 0) without one
+    first: np.ndarray  # (G * H, E); (0, 0) without an embedding
     input: np.ndarray  # (L - 1, G * H, H)
     recurrent: np.ndarray  # (L, G * H, H)
     bias_input: np.ndarray  # (L, G * H)
@@ -110,11 +117,15 @@ def pack_recurrent(recurrent, weights, apart, part, parts):
 def pack_weights(parameters, weights, apart, part, parts):
     """Bring `weights` up to date with `parameters`, share `part` of `parts`; the table is not this function's.
 
-    The matrices for the backward pass are left out where `weights` has no room for them.
+    The matrices for the backward pass, and those of an embedding, are left out where `weights` has no room for them.
     """
     joined = parameters.recurrent.shape[1] - apart * parameters.recurrent.shape[2]
     training = weights.recurrent_back.shape[0] > 0
     pack_recurrent(parameters.recurrent, weights, apart, part, parts)
+    if weights.first.size > 0:
+        _pack_share(parameters.first, _ONE, weights.first, part, parts)
+    if weights.first_back.size > 0:
+        _pack_share(parameters.first, _ZERO, weights.first_back, part, parts)
     for layer in range(weights.recurrent.shape[0]):
         if layer > 0:
             _pack_share(parameters.input[layer - 1], _ONE, weights.input[layer - 1], part, parts)
@@ -146,13 +157,13 @@ def cell_backward(z, states, t, b, tape, dh, dstates):
 
 @jit(inner=True)
 def start_gates(ids, weights, layer, z, first, last):
-    """Start the sums in (B, G * H) `z`: with the bias, and in the first layer with what the characters (B,) put in.
+    """Start the sums in (B, G * H) `z`: with the bias, and in the first layer with the table's rows of characters (B,).
 
     Going over the rows in order, before the products do by columns, is also what brings them into the cache.
     """
     for b in range(first, last):
         _copy(weights.bias[layer], z[b])
-        if layer == 0:
+        if layer == 0 and weights.table.shape[0] > 0:
             _add(z[b], weights.table[ids[b]])
 
 
@@ -173,6 +184,31 @@ def _layer_outputs(window, layer, steps, dropout):
 
 
 @jit
+def _layer_inputs(window, layer, steps, dropout):
+    """Return what a layer's product reads (T, B, H), for the first one the embedded characters (T, B, E)."""
+    if layer > 0:
+        return _layer_outputs(window, layer - 1, steps, dropout)
+    return window.embedded[:steps]
+
+
+@jit
+def _input_weights(weights, layer):
+    """Return the packed weights of a layer's input; none where a table stands for them."""
+    if layer > 0:
+        return weights.input[layer - 1]
+    return weights.first
+
+
+@jit
+def _embed(ids, embedding, dropout, key, t, embedded, first, last):
+    """Look up the vectors of characters (B,) and leave out elements of them: rows `first` to `last` of (B, E)."""
+    for b in range(first, last):
+        _copy(embedding[ids[b]], embedded[b])
+        if dropout > 0:
+            drop(embedded[b], mix(mix(key, t), b), dropout)
+
+
+@jit
 def _steps_in_cache(z, rows):
     """Return how many steps of `rows` rows of (T, B, G * H) `z` a core's own cache holds beside the weights."""
     return max(1, _CACHED // max(rows * z.shape[2] * z.itemsize, 1))
@@ -182,22 +218,25 @@ def forward_pass(ids, weights, window, share, dropout, key):
     """From characters (T, B) and the initial states in `window` to logits (without bias) and final states.
 
     Of threads that share columns, the first one does what is not a product.
-    `dropout` and `key` (uint64) decide what is left out between the layers and before the output.
+    `dropout` and `key` (uint64) decide what is left out of embedded characters and of the layers' outputs.
     """
     layers = window.z.shape[0]
     steps = ids.shape[0]
+    of_embedded = mix(key, 2 * layers)  # below are the keys of the layers' outputs, and of connections left out
     first, last = share.first, share.last if share.part == 0 else share.first
     chunk = _steps_in_cache(window.z[0], share.last - first)
     for layer in range(layers):
         z, states = window.z[layer, :steps], window.states[layer]
-        below = _layer_outputs(window, max(layer - 1, 0), steps, dropout)
+        below, into = _layer_inputs(window, layer, steps, dropout), _input_weights(weights, layer)
         for start in range(0, steps, chunk):
             end = min(start + chunk, steps)
             for t in range(start, end):
                 start_gates(ids[t], weights, layer, z[t], first, last)
+                if layer == 0 and into.size > 0:
+                    _embed(ids[t], weights.embedding, dropout, of_embedded, t, window.embedded[t], first, last)
             meet(share)
-            if layer > 0:
-                multiply_share(below[start:end], weights.input[layer - 1], z[start:end], z.shape[2], share, ADD)
+            if into.size > 0:
+                multiply_share(below[start:end], into, z[start:end], z.shape[2], share, ADD)
                 meet(share)  # where gates are apart, the recurrent product's columns are shared out otherwise
             for t in range(start, end):
                 add_recurrent(states[0, t:t + 1], weights, layer, z[t:t + 1], window.u, share)
@@ -231,6 +270,7 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, sums):
     dh = window.dh[:steps]
     units = dh.shape[2]
     block = max(1, SUM_BLOCK // window.z.shape[2])
+    embeds = window.dembedded.size > 0
     multiply(window.logits[:steps], weights.output_back, dh, units, first, last, REPLACE)
     if sums.right.size > 0:
         meet_all(share)
@@ -253,11 +293,21 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, sums):
                              ADD)
             if layer > 0:
                 multiply(z[start:end], weights.input_back[layer - 1], dh[start:end], units, first, last, REPLACE)
+            elif embeds:
+                multiply(z[start:end], weights.first_back, window.dembedded[start:end], window.dembedded.shape[2],
+                         first, last, REPLACE)
             if sums.right.size > 0:
                 meet_all(share)
                 _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dropout,
                                  weights.bias_apart.shape[1], sums, add)
             add = ADD
+    if embeds and sums.right.size > 0:
+        if dropout > 0:
+            for t in range(steps):
+                for b in range(first, last):
+                    drop(window.dembedded[t, b], mix(mix(mix(key, 2 * layers), t), b), dropout)
+        meet_all(share)
+        _embedding_gradient(ids, window, steps, gradients, share)
 
 
 @jit
@@ -305,34 +355,46 @@ def _layer_gradients(ids, window, layer, steps, start, end, gradients, share, dr
     first, last = _share_rows(gates, share)
     joined_last = min(last, joined)
     apart_first, apart_last = max(first - joined, 0), max(last - joined, 0)
-    characters = ids.reshape(rows)
     z = window.z[layer, :steps].reshape(rows, gates)
     tape = window.tape[layer, :steps].reshape(rows, window.tape.shape[3])
     before = window.states[layer, 0, :steps].reshape(rows, units)
-    below = _layer_outputs(window, max(layer - 1, 0), steps, dropout).reshape(rows, units)
+    inputs = _layer_inputs(window, layer, steps, dropout)
+    has_inputs = inputs.size > 0
+    below = inputs.reshape(rows if has_inputs else 0, inputs.shape[2])
+    below_gradient = gradients.input[layer - 1] if layer > 0 else gradients.first
     of_before, of_below = sums.right[0], sums.right[1]
     bias = gradients.bias_input[layer]
     for row in range(start * batch, end * batch, SUM_BLOCK):
         count = min(SUM_BLOCK, end * batch - row)
         _add_rows(z, row, count, first, last, bias, add)
         pack_block(before, row, count, of_before)
-        if layer > 0:
+        if has_inputs:
             pack_block(below, row, count, of_below)
             multiply_block(z, row, count, first, joined_last, sums.left, of_before, gradients.recurrent[layer],
-                           of_below, gradients.input[layer - 1], add)
+                           of_below, below_gradient, add)
         else:
             multiply_block(z, row, count, first, joined_last, sums.left, of_before, gradients.recurrent[layer],
                            of_below[:0], gradients.recurrent[layer], add)
-            _scatter_add(characters, z, row, count, first, last, gradients.table, add)
+            _scatter_add(ids.reshape(rows), z, row, count, first, last, gradients.table, add)
         if apart > 0:
             _add_rows(tape, row, count, apart_first, apart_last, gradients.bias_recurrent[layer, joined:], add)
             multiply_block(tape, row, count, apart_first, apart_last, sums.left, of_before,
                            gradients.recurrent[layer, joined:], of_below[:0], gradients.recurrent[layer], add)
-            if layer > 0:
-                multiply_block(z, row, count, max(first, joined), last, sums.left, of_below, gradients.input[layer - 1],
+            if has_inputs:
+                multiply_block(z, row, count, max(first, joined), last, sums.left, of_below, below_gradient,
                                of_below[:0], gradients.recurrent[layer], add)
         add = ADD
     _copy(bias[first:joined_last], gradients.bias_recurrent[layer, first:joined_last])
+
+
+@jit
+def _embedding_gradient(ids, window, steps, gradients, share):
+    """Sum the gradients of embedded characters into those of their vectors: a thread's share of the columns."""
+    batch, size = window.dembedded.shape[1:]
+    rows = steps * batch
+    first, last = size * share.member // share.members, size * (share.member + 1) // share.members
+    _scatter_add(ids.reshape(rows), window.dembedded[:steps].reshape(rows, size), 0, rows, first, last,
+                 gradients.embedding, REPLACE)
 
 
 @jit

@@ -193,6 +193,7 @@ class Tape:
     cell: str
     ids: Array  # (T, B)
     masks: Array | None  # (L, T, B, H)
+    embedded_mask: Array | None  # (T, B, E)
     layers: list[LayerTape]
     outputs: Array  # (T, B, H) of the last layer, after dropout
     logits: Array  # (T, B, V)
@@ -203,15 +204,17 @@ class Tape:
         return [layer.final for layer in self.layers]
 
 
-def forward(weights: Weights, cell: str, ids: Array, state: State, masks: Array | None = None) -> Tape:
+def forward(weights: Weights, cell: str, ids: Array, state: State, masks: Array | None = None,
+            embedded_mask: Array | None = None) -> Tape:
     """Run the model over the characters `ids` (T, B) from `state`.
 
     `masks` (L, T, B, H) is dropout already drawn: layer k's outputs are multiplied by masks[k] on their way to the
-    layer above or to the output layer, not on their way to the next step. Its elements are 0 or 1 / (1 - p).
+    layer above or to the output layer, not on their way to the next step. Its elements are 0 or 1 / (1 - p), as are
+    those of `embedded_mask` (T, B, E), which the embedded characters are multiplied by.
     """
     weights = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     if "embedding.weight" in weights:
-        x = weights["embedding.weight"][ids]
+        x = weights["embedding.weight"][ids] * (1 if embedded_mask is None else embedded_mask)
     else:
         x = np.eye(len(weights["output.bias"]))[ids]
     layers = []
@@ -220,7 +223,7 @@ def forward(weights: Weights, cell: str, ids: Array, state: State, masks: Array 
         x = layer.outputs if masks is None else layer.outputs * masks[k]
         layers.append(layer)
     logits = x @ weights["output.weight"].T + weights["output.bias"]
-    return Tape(weights, cell, ids, masks, layers, x, logits)
+    return Tape(weights, cell, ids, masks, embedded_mask, layers, x, logits)
 
 
 def log_softmax(logits: Array) -> Array:
@@ -273,12 +276,14 @@ def backward(tape: Tape, targets: Array | None, dfinal: State | None = None) -> 
         dstates.insert(0, dstate)
     if "embedding.weight" in weights:
         gradients["embedding.weight"] = np.zeros_like(weights["embedding.weight"])
+        dx = dx if tape.embedded_mask is None else dx * tape.embedded_mask
         np.add.at(gradients["embedding.weight"], tape.ids, dx)
     return Gradients(loss, gradients, dstates)
 
 
 def loss_and_gradients(weights: Weights, cell: str, ids: Array, targets: Array, state: State,
-                       masks: Array | None = None) -> tuple[Tape, Gradients]:
+                       masks: Array | None = None,
+                       embedded_mask: Array | None = None) -> tuple[Tape, Gradients]:
     """Return the forward and the backward pass of one window of truncated backpropagation through time."""
-    tape = forward(weights, cell, ids, state, masks)
+    tape = forward(weights, cell, ids, state, masks, embedded_mask)
     return tape, backward(tape, targets)
