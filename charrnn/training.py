@@ -258,8 +258,8 @@ class Trainer:
         if not split.val.size:
             yield from self._checkpoint("best")
         for error in self._unwritten.values():
-            kept = f"saved as it was after step {self._stored}" if self._stored >= 0 else "nothing of it is saved"
-            raise CheckpointError(f"{error}; the run is over at step {self._progress.step}, and {kept}")
+            left = f"can be resumed after step {self._stored}" if self._stored >= 0 else "cannot be resumed"
+            raise CheckpointError(f"{error}; the run is over at step {self._progress.step}, and {left}")
         yield self._done(reason)
 
     def _done(self, reason: str) -> DoneEvent:

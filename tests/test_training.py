@@ -485,10 +485,10 @@ def test_a_run_whose_end_cannot_be_saved_does_not_end_as_if_it_were(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _disk(monkeypatch, lambda path, checkpoint: path.name == "last.safetensors" and checkpoint.progress["step"] > 4)
     with pytest.raises(CheckpointError, match=r"^last.safetensors cannot be written: the disk is full; the run is over "
-                                              r"at step 12, and saved as it was after step 4$"):
+                                              r"at step 12, and can be resumed after step 4$"):
         list(trainer(tmp_path / "run", max_steps=12, save_every=4).run())
     _disk(monkeypatch, lambda path, checkpoint: True)
-    with pytest.raises(CheckpointError, match=r"the run is over at step 3, and nothing of it is saved$"):
+    with pytest.raises(CheckpointError, match=r"the run is over at step 3, and cannot be resumed$"):
         list(trainer(tmp_path / "other", max_steps=3).run())
 
 
