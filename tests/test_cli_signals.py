@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -84,3 +85,27 @@ with handled(stop=lambda: print("stop"), save=print, stopping=lambda: print("sto
     done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60,
                           check=False)
     assert (done.returncode, done.stdout.split(), done.stderr) == (code, ["True"], "")
+
+
+@pytest.mark.parametrize(("signals", "code", "said"), [
+    (["SIGINT"], 0, ["stopping", "stop", "computed"]), (["SIGTERM"], 0, ["stopping", "stop", "computed"]),
+    (["SIGINT", "SIGINT"], 130, ["stopping", "False"]), (["SIGTERM", "SIGINT"], 130, ["stopping", "False"]),
+    (["SIGUSR1"], 0, ["save", "computed"])])
+def test_signals_are_answered_while_a_kernel_runs(signals: list[str], code: int, said: list[str]) -> None:
+    script = """
+import hashlib
+from charrnn.cli.signals import handled
+with handled(stop=lambda: print("stop"), save=lambda: print("save"), stopping=lambda: print("stopping", flush=True),
+             abandon=lambda early: print(early, flush=True)):
+    print("begin", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 15_000_000); print("computed")  # lets no handler run
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "begin\n"
+        time.sleep(0.2)  # the computation has begun
+        for name in signals:
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.1)
+        shown = process.stdout.read()
+    assert (process.returncode, shown.split()) == (code, said)

@@ -1,15 +1,25 @@
-"""Signals during training: stop and save, save and go on, or quit at once."""
+"""Signals during training: stop and save, save and go on, or quit at once.
+
+Python calls the handlers of signals between two of its own steps, so while a kernel runs, which takes seconds in a
+large net, it calls none, and two signals of a kind become one. A thread, told of each at once, answers meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _INTERRUPTED = 130  # what a shell reports after SIGINT
 _TERMINATED = 143  # and after SIGTERM
+
+#: Seconds that a handler has before the thread answers in its place.
+GRACE = 0.3
 
 
 class Stop:
@@ -18,6 +28,7 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self.at_once = False  # set while there is nothing to save, so that a run need not wait for its end
+        self.told = False  # whether the person knows that the run is about to end
 
     @property
     def exit_code(self) -> int:
@@ -30,7 +41,7 @@ class Stop:
 @contextmanager
 def handled(*, stop: Callable[[], None], save: Callable[[], None], stopping: Callable[[], None],
             abandon: Callable[[bool], None]) -> Iterator[Stop]:
-    """Answer signals while the context lasts; all that is called must be safe in a signal handler.
+    """Answer signals while the context lasts; all that is called must be safe in a signal handler and in a thread.
 
     Parameters
     ----------
@@ -42,16 +53,30 @@ def handled(*, stop: Callable[[], None], save: Callable[[], None], stopping: Cal
     """
     state = Stop()
 
+    def tell() -> None:
+        if not state.told:
+            state.told = True
+            stopping()
+
+    def quit_at_once(early: bool) -> None:
+        abandon(early)
+        os._exit(state.exit_code if early else _INTERRUPTED)  # checkpoints are replaced whole: nothing to tidy up
+
     def on_stop(number: int, frame: FrameType | None) -> None:
         first = state.signal is None
         if first:
             state.signal = number
         if first and not state.at_once:
             stop()
-            stopping()
+            tell()
         elif first or number == signal.SIGINT:
-            abandon(first)
-            os._exit(state.exit_code if first else _INTERRUPTED)  # checkpoints are replaced whole: nothing to tidy up
+            quit_at_once(first)
+
+    def on_delay(before: int, number: int) -> None:
+        if before and number == signal.SIGINT:
+            quit_at_once(False)
+        elif state.signal is None and not state.at_once:
+            tell()
 
     def on_save(number: int, frame: FrameType | None) -> None:
         save()
@@ -63,8 +88,36 @@ def handled(*, stop: Callable[[], None], save: Callable[[], None], stopping: Cal
         if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # as under nohup
             continue
         old[number] = signal.signal(number, handler)
+    stopping_signals = {number for number in old if number != getattr(signal, "SIGUSR1", None)}
     try:
-        yield state
+        with _overheard(stopping_signals, on_delay):
+            yield state
     finally:
         for number, previous in old.items():
             signal.signal(number, previous)
+
+
+@contextmanager
+def _overheard(numbers: set[int], answer: Callable[[int, int], None]) -> Iterator[None]:
+    """Call `answer` in a thread, `GRACE` after each of these signals, with how many came before it and its number."""
+    hearing, speaking = socket.socketpair()
+    speaking.setblocking(False)
+
+    def listen() -> None:
+        before = 0
+        while heard := hearing.recv(1):
+            if heard[0] in numbers:
+                time.sleep(GRACE)
+                answer(before, heard[0])
+                before += 1
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    previous = signal.set_wakeup_fd(speaking.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        speaking.close()
+        thread.join()
+        hearing.close()
