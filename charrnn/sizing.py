@@ -52,9 +52,9 @@ RECURRENT_SHARE = 0.5
 #: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
 SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 
-#: The learning rate of Adam for two layers of 256 units, its factor for one layer, and the characters of a step below
-#: which it is lower.
-LR, LR_ALONE, FULL_RATE_STEP = 5e-3, 1.9, 1024
+#: The learning rate of Adam for two layers of 256 units, its factors for one layer and for tied weights, and the
+#: characters of a step below which it is lower.
+LR, LR_ALONE, LR_TIED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 1024
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     settings.setdefault("dropout", round(20 * dropout) / 20)
     settings.setdefault("recurrent_dropout", round(20 * RECURRENT_SHARE * dropout) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
-        alone = LR_ALONE if settings["num_layers"] == 1 else 1.0
-        rate = LR * alone * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
+        factor = (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
+        rate = LR * factor * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
         settings.setdefault("lr", float(f"{min(rate, 1e-2):.1g}"))
     chosen = {name: value for name, value in settings.items() if name not in given}
     return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
@@ -153,8 +153,8 @@ def _choose_size(settings: dict[str, Any], task: Task, step: int) -> None:
 
 def _fits(settings: dict[str, Any], task: Task, step: int) -> bool:
     weights = _weights(settings, task.vocab_size)
-    # Half of what the output has: of thousands of characters, most are rare, and their rows are no great help.
-    needed = weights - 0.5 * settings["hidden_size"] * task.vocab_size
+    # Without the output's: of thousands of characters, most are rare, and their rows are no great help.
+    needed = weights - settings["hidden_size"] * task.vocab_size
     return task.read(weights, step) >= READ_PER_WEIGHT * needed
 
 

@@ -111,6 +111,7 @@ def test_thousands_of_characters_are_embedded() -> None:
     settings = chosen(CHINESE)
     assert settings["embedding_size"] == settings["hidden_size"] >= 256 and settings["tie_weights"]
     assert 0.3 <= settings["dropout"] <= 0.5
+    assert settings["lr"] < 0.5 * chosen(CHINESE, given={"tie_weights": False})["lr"]
     few = chosen(CHINESE, vocab_size=100)
     assert few["embedding_size"] == 0 and not few["tie_weights"]
     tied = chosen(CHINESE, vocab_size=100, given={"tie_weights": True})
