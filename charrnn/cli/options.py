@@ -221,17 +221,17 @@ def configured(context: click.Context, configuration: type[_Config], **more: Any
 def _option(name: str, setting: Setting, section: str, hint: Any, default: Any) -> Callable[[_Command], _Command]:
     kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
     spelling = config.option(name)
+    if name in config.CHOSEN:
+        default, setting = None, replace(setting, unset="chosen for text and time")
     if hint is bool:
-        both = f"{spelling}/--no-{spelling[2:]}" if default else spelling
-        return option(section, both, name, is_flag=True, default=default, show_default=default, help=setting.help,
-                      envvar=environment_variable(name))
+        both = spelling if default is False else f"{spelling}/--no-{spelling[2:]}"
+        return option(section, both, name, is_flag=True, default=default, show_default=setting.unset or default,
+                      help=setting.help, envvar=environment_variable(name))
     attributes: dict[str, Any] = {"help": setting.help}
     if typing.get_origin(hint) is tuple:
         return option(section, spelling, name, multiple=True, default=default, metavar=setting.metavar, **attributes)
     attributes["envvar"] = environment_variable(name)
     choices = _CHOICES.get(name)
-    if name in config.CHOSEN:
-        default, setting = None, replace(setting, unset="chosen for text and time")
     attributes["type"] = setting.type or (click.Choice(choices) if choices else kinds[0])
     attributes["metavar"] = setting.metavar or (None if choices else _METAVARS[kinds[0]])
     return option(section, spelling, name, default=default, show_default=setting.unset or default is not None,
