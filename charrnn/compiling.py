@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +29,8 @@ from charrnn.threads import available_threads
 _PROGRAM = """
 import sys
 sys.path[:] = {path!r}
-from charrnn.compiling import compile_backward
+from charrnn.compiling import compile_backward, leave_with_the_first
+leave_with_the_first({folder!r})
 compile_backward{args!r}
 """
 
@@ -56,7 +59,7 @@ def backward_compiled_beside(cell: str, precision: str, ids: np.dtype) -> Iterat
         finally:
             if second:
                 second.kill()  # nothing happens to one that has ended
-                second.wait()
+                second.communicate()
         with contextlib.suppress(OSError):
             for path in sorted(Path(folder).rglob(pattern), key=lambda path: path.suffix == ".nbi"):  # an index last
                 target = Path(CACHE_FOLDER) / path.parent.name
@@ -65,12 +68,25 @@ def backward_compiled_beside(cell: str, precision: str, ids: np.dtype) -> Iterat
 
 
 def _start(cell: str, precision: str, ids: np.dtype, folder: str) -> subprocess.Popen[bytes] | None:
-    program = _PROGRAM.format(path=sys.path, args=(cell, precision, ids.name))
+    program = _PROGRAM.format(path=sys.path, args=(cell, precision, ids.name), folder=folder)
     try:
         return subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"CHARRNN_CACHE": folder},
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
         return None
+
+
+def leave_with_the_first(folder: str) -> None:
+    """End this process, and remove the folder, when the one that started it has ended, however it did.
+
+    Its standard input is a pipe from there, on which nothing is ever written: it ends with that process.
+    """
+    def wait() -> None:
+        os.read(0, 1)
+        while Path(folder).exists():  # another thread may still be writing there
+            shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def compile_backward(cell: str, precision: str, ids: str) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,9 @@ print(json.dumps({"compiled": Compiled.names, "losses": losses}))
 """
 
 
+needs_two_cores = pytest.mark.skipif(available_threads() < 2, reason="needs a second core")
+
+
 def trained(folder: Path, how: str) -> dict[str, list]:
     """Train with an empty cache."""
     folder.mkdir()
@@ -49,10 +54,32 @@ def trained(folder: Path, how: str) -> dict[str, list]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.skipif(available_threads() < 2, reason="needs a second core")
+@needs_two_cores
 def test_the_second_process_compiles_the_backward_pass(tmp_path: Path) -> None:
     beside, alone = (trained(tmp_path / how, how) for how in ("beside", "alone"))
     assert "forward_pass_rnn" in beside["compiled"] and "backward_pass_rnn" not in beside["compiled"]
     assert "backward_pass_rnn" in alone["compiled"]  # without a second process, it is compiled where it is needed
     assert beside["losses"] == alone["losses"] and len(alone["losses"]) == 2
     assert not list((tmp_path / "beside" / "cache").rglob("beside-*"))
+
+
+@needs_two_cores
+def test_a_process_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, "beside"], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                          env=os.environ | {"CHARRNN_CACHE": str(tmp_path / "cache")}) as first:
+        wait_until(lambda: any(name.endswith(".nbi") for _, names in of_the_second(tmp_path) for name in names))
+        first.kill()
+    wait_until(lambda: not of_the_second(tmp_path))
+
+
+def of_the_second(folder: Path) -> list[tuple[str, list[str]]]:
+    """Return the folders that the second process has, and the files in them, also while they go."""
+    return [(path, names) for path, _, names in os.walk(folder) if "beside-" in path]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, and fail if it does not come true in two minutes."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
