@@ -66,6 +66,11 @@ def _bf16() -> Iterator[tuple[str, Callable[[], Result]]]:
             n, p, ours.training_step(_model("lstm", 2, h), b, t, precision="bf16"),
             peers.torch_training_step("lstm", VOCAB, h, 2, b, t, bf16=a), characters=b * t, target=goal,
             duration=2.0 if h >= 512 else 1.0)
+    for hidden, batch, steps in ((128, 50, 50), (512, 64, 64)):
+        useful = f"useful GF/s, bf16 lstm 2 x {hidden}"
+        yield useful, lambda n=useful, h=hidden, r=batch, t=steps: _useful(
+            n, "PyTorch 2048 x 2048", ours.training_step(_model("lstm", 2, h), r, t, precision="bf16"), h, r * t,
+            peers.torch_bf16_product(2048), None)
     one = "sample bf16 1 stream, lstm 2 x 512"
     yield one, lambda: compare(
         one, "ONNX Runtime f32", ours.sampling(_model("lstm", 2, 512), 1, 500, precision="bf16"),
@@ -85,25 +90,23 @@ def _sampling() -> Iterator[tuple[str, Callable[[], Result]]]:
 
 def _roofline() -> Iterator[tuple[str, Callable[[], Result]]]:
     """Useful rate of training against NumPy's rate of one large product."""
+    a, b = (np.random.default_rng(0).random((2048, 2048), np.float32) for _ in range(2))
     for hidden, batch, steps in ((256, 50, 50), (512, 64, 64)):
         name = f"useful GF/s, lstm 2 x {hidden}"
+        yield name, lambda n=name, h=hidden, r=batch, t=steps: _useful(
+            n, "NumPy 2048 x 2048", ours.training_step(_model("lstm", 2, h), r, t), h, r * t, lambda: a @ b, 0.85)
 
-        def measure(name: str = name, hidden: int = hidden, batch: int = batch, steps: int = steps) -> Result:
-            config = _model("lstm", 2, hidden)
-            step = ours.training_step(config, batch, steps)
-            a, b = (np.random.default_rng(0).random((2048, 2048), np.float32) for _ in range(2))
-            flops = ours.useful_flops(config, 4) * batch * steps
-            step()
-            rates = []
-            for _ in range(5):
-                mine = flops / seconds_per_call(step, 1.5) / 1e9
-                rates.append((mine, 2 * 2048**3 / seconds_per_call(lambda: a @ b, 1.0) / 1e9))
-            ratios = [x / y for x, y in rates]
-            return Result(name, "NumPy 2048 x 2048", statistics.median(x for x, _ in rates),
-                          statistics.median(y for _, y in rates), "GF/s", statistics.median(ratios), min(ratios),
-                          max(ratios), 0.85)
 
-        yield name, measure
+def _useful(name: str, peer: str, step: Callable[[], float], hidden: int, characters: int,
+            product: Callable[[], object], target: float | None) -> Result:
+    """Compare the rate of a step of a 2-layer LSTM, by the operations it needs, to that of a 2048 x 2048 product."""
+    flops = ours.useful_flops(_model("lstm", 2, hidden), 4) * characters
+    step()
+    rates = [(flops / seconds_per_call(step, 1.5) / 1e9, 2 * 2048**3 / seconds_per_call(product, 1.0) / 1e9)
+             for _ in range(5)]
+    ratios = [x / y for x, y in rates]
+    return Result(name, peer, statistics.median(x for x, _ in rates), statistics.median(y for _, y in rates), "GF/s",
+                  statistics.median(ratios), min(ratios), max(ratios), target)
 
 
 def _threads() -> Iterator[tuple[str, Callable[[], Result]]]:

@@ -63,6 +63,14 @@ def torch_training_step(cell: str, vocab: int, hidden: int, layers: int, batch: 
     return step
 
 
+def torch_bf16_product(size: int) -> Callable[[], object]:
+    """Return a call that multiplies two square matrices in bfloat16."""
+    import torch
+
+    a, b = (torch.rand(size, size).bfloat16() for _ in range(2))
+    return lambda: a @ b
+
+
 def torch_sampling(vocab: int, hidden: int, layers: int, streams: int, characters: int) -> Callable[[], object]:
     """Return a call that draws with PyTorch, a batch of streams, one character a call of the network."""
     import torch
