@@ -14,8 +14,8 @@ import numpy as np
 
 from charrnn.cells import get_cell
 from charrnn.config import ModelConfig
-from charrnn.kernels.sweep import ParameterViews
 from charrnn.kernels.tile import LANES
+from charrnn.kernels.window import ParameterViews
 
 #: Largest of the weights that stand for a character in its embedding and in the output both, at the start.
 TIED = 0.1

@@ -20,6 +20,7 @@ from charrnn.errors import ConfigError
 from charrnn.kernels import sweep
 from charrnn.kernels.connections import drop_connections
 from charrnn.kernels.jit import specialise
+from charrnn.kernels.packing import pack_recurrent, pack_weights
 from charrnn.kernels.product import (
     REPLACE,
     Sums,
@@ -31,8 +32,8 @@ from charrnn.kernels.product import (
 )
 from charrnn.kernels.share import ALONE, Share, meet_all
 from charrnn.kernels.softmax import cross_entropy
-from charrnn.kernels.sweep import Weights, Window, pack_recurrent, pack_weights
 from charrnn.kernels.tile import HAS_BF16
+from charrnn.kernels.window import Weights, Window
 from charrnn.model import Layout, padded
 from charrnn.threads import Team
 

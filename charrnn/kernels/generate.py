@@ -15,11 +15,12 @@ from charrnn.kernels.product import ADD, REPLACE, multiply_share
 from charrnn.kernels.random import mix, uniform
 from charrnn.kernels.share import meet
 from charrnn.kernels.softmax import _add, _maximum, softmax
-from charrnn.kernels.sweep import _copy, add_recurrent, cell_forward, start_gates
+from charrnn.kernels.sweep import add_recurrent, cell_forward, start_gates
+from charrnn.kernels.window import copy
 
 
 class Scratch(NamedTuple):
-    """Room for one step; shapes as in `charrnn.kernels.sweep.Window`."""
+    """Room for one step; shapes as in `charrnn.kernels.window.Window`."""
 
     z: np.ndarray  # (1, B, G * H)
     u: np.ndarray  # (1, B, apart * H)
@@ -184,7 +185,7 @@ def advance(current, weights, scratch, holds, share):
         _add(scratch.logits[0, b], weights.output_bias)
         for layer in range(layers):
             for s in range(kinds):
-                _copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])
+                copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])
 
 
 def generate(current, weights, scratch, holds, vocab_size, choice, keys, position, out, log_probabilities, share):
