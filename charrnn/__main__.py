@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ----------
     arguments : the words after the program's name; None takes the process's own.
     """
+    # What takes long is shared out to charrnn's own threads. Those of a BLAS wait in every product, however small, for
+    # cores that other programs use.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from charrnn.console import stdio
 

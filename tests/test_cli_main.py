@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import types
@@ -107,3 +108,10 @@ def test_misspelt_words_are_wrong_usage_with_a_hint(words: list[str], hint: str,
     assert main(words) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ") and hint in message and message.count("\n") == 1
+
+
+def test_a_blas_gets_one_thread_unless_another_number_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert main(["--version"]) == 0 and os.environ["OPENBLAS_NUM_THREADS"] == "3"
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    assert main(["--version"]) == 0 and os.environ.pop("OPENBLAS_NUM_THREADS") == "1"

@@ -10,6 +10,7 @@ at the p-value. Intervals resample whole blocks (Künsch 1989).
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -51,13 +52,18 @@ def null_maxima(levels: np.ndarray, features: list[Tracked], split: Halves, team
         table = [values - (0 if is_flag else values.mean(dtype=np.float64)) for values in table]
         rows = np.zeros((_TOGETHER, len(chosen), len(places)), np.float32)
         for start in range(0, DRAWS, _TOGETHER):
-            for draw in range(_TOGETHER):
-                moved = first + (places - first + far[start + draw][blocks]) % length
-                for values, row in zip(table, rows[draw]):
-                    np.take(values, moved, out=row, mode="clip")  # "raise" would go through a buffer
-            best = np.abs(association(signals, rows.reshape(-1, len(places)), is_flag)).max(axis=0)
+            draws = [first + (places - first + shifts[blocks]) % length for shifts in far[start:start + _TOGETHER]]
+            team.run(functools.partial(_move, table, draws, rows))
+            best = np.abs(association(signals, rows.reshape(-1, len(places)), is_flag, team)).max(axis=0)
             maxima[start:start + _TOGETHER, chosen] = best.reshape(_TOGETHER, -1)
     return maxima
+
+
+def _move(table: list[np.ndarray], draws: list[np.ndarray], rows: np.ndarray, part: int, parts: int) -> None:
+    """Do share `part` of the draws: put into `rows` (draws, K, n) every feature's values at the places of a draw."""
+    for draw in range(part, len(draws), parts):
+        for values, row in zip(table, rows[draw]):
+            np.take(values, draws[draw], out=row, mode="clip")  # "raise" would go through a buffer
 
 
 def p_values(maxima: np.ndarray, observed: np.ndarray) -> np.ndarray:

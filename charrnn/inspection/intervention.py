@@ -20,7 +20,9 @@ from charrnn.inspection.findings import Ablation
 from charrnn.inspection.scoring import Halves
 from charrnn.inspection.survey import SNAPSHOT, Survey
 from charrnn.kernels.generate import Holds, Scratch
+from charrnn.kernels.product import REPLACE, multiply
 from charrnn.kernels.share import Share, new_barrier
+from charrnn.kernels.window import Weights, Window
 from charrnn.network import Network
 from charrnn.threads import Team
 
@@ -72,7 +74,8 @@ class Interventions:
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, survey: Survey,
                  split: Halves, characters: str, team: Team, precision: str, seed: int) -> None:
-        self._network = Network(config, weights, batch_size=1, seq_len=1, precision=precision)
+        self._network = Network(config, weights, batch_size=_STRETCHES, seq_len=SNAPSHOT, threads=team.size,
+                                precision=precision)
         self._ids, self._signals, self._split, self._characters = ids, survey.signals, split, characters
         self._snapshots = survey.snapshots
         self._team, self._seed = team, seed
@@ -131,36 +134,62 @@ class Interventions:
                 values: np.ndarray) -> np.ndarray:
         """Return the losses (1 + K, stretches, T) with nothing held, and with each of `units` (K,) at its value.
 
-        Of a stretch, only the first `lengths` (stretches,) steps are gone through.
+        Of a stretch, only the first `lengths` (stretches,) steps are gone through with units held.
         """
-        network, kernel, team = self._network, advance(self._network.config.cell), self._team
+        network, kernel, copies = self._network, advance(self._network.config.cell), len(units)
         order = np.argsort(-lengths, kind="stable")  # so that what is still being read are the first rows
         starts, lengths = starts[order], lengths[order]
-        copies, vocab = 1 + len(units), network.config.vocab_size
-        layers, kinds, _, width = network.states.shape
-        states = np.zeros((layers, kinds, len(starts), width), network.dtype)
+        ids = self._ids[starts + np.arange(SNAPSHOT + 1)[:, None]]  # (T + 1, stretches)
+        states = np.zeros((*network.states.shape[:2], len(starts), network.states.shape[-1]), network.dtype)
         states[..., :network.config.hidden_size] = self._snapshots[starts // SNAPSHOT].transpose(1, 2, 0, 3)
-        scratch = scratch_for(network, np.repeat(states, copies, axis=2), len(starts) * copies)
-        held = np.arange(len(starts) * copies).reshape(len(starts), copies)[:, 1:].reshape(-1)
-        holds = Holds(held, np.full(len(held), layer), np.tile(units, len(starts)),
+        network.states = states
+        window, vocab = network.forward(ids[:-1]), network.config.vocab_size
+        losses = np.zeros((1 + copies, SNAPSHOT, len(starts)), np.float32)
+        losses[0] = _cross_entropy((window.logits + network.weights.output_bias)[..., :vocab], ids[1:])
+        weights, inputs = _from_layer(network, layer, window, ids[:-1])
+        scratch = scratch_for(network, np.repeat(states[layer:], copies, axis=2), len(starts) * copies)
+        rows = np.arange(len(starts) * copies)
+        holds = Holds(rows, np.zeros_like(rows), np.tile(units, len(starts)),
                       np.tile(values, len(starts)).astype(network.dtype))
-        losses = np.zeros((len(starts), copies, SNAPSHOT), np.float32)
         for step in range(int(lengths.max())):
             active = int(np.count_nonzero(lengths > step))
-            current, target = (np.repeat(self._ids[starts[:active] + place].astype(np.int64), copies)
-                               for place in (step, step + 1))
-            team.run(functools.partial(_advance, kernel, current, network, scratch, holds))
-            logits = scratch.logits[0, :len(current), :vocab]
-            logits = logits - logits.max(axis=1, keepdims=True)
-            found = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(current)), target]
-            losses[:active, :, step] = found.reshape(active, copies)
-        losses[order] = losses.copy()
-        return losses.transpose(1, 0, 2)
+            current, target = (np.repeat(part[:active], copies) for part in (inputs[step], ids[step + 1]))
+            self._team.run(functools.partial(_advance, kernel, current, weights, scratch, holds))
+            found = _cross_entropy(scratch.logits[0, :len(current), :vocab], target)
+            losses[1:, step, :active] = found.reshape(active, copies).T
+        losses[..., order] = losses.copy()
+        return losses.transpose(0, 2, 1)
 
 
-def _advance(kernel: Callable[..., None], current: np.ndarray, network: Network, scratch: Scratch, holds: Holds,
+def _from_layer(network: Network, layer: int, window: Window, ids: np.ndarray) -> tuple[Weights, np.ndarray]:
+    """Return the weights of a layer and those above as a net of their own, and what it reads (T, B) int64.
+
+    The layers below, which no held unit reaches, are read once, in `window`: to the new net, each place of the
+    stretches `ids` (T, B) is a character of its own, and what they give out there is its row in the table.
+    """
+    weights = network.weights
+    table, inputs = weights.table, ids.astype(np.int64)
+    if layer > 0:
+        below = window.states[layer - 1, 0, 1:]  # (T, B, H)
+        gates = np.empty((*ids.shape, weights.bias.shape[1]), network.dtype)
+        multiply(np.ascontiguousarray(below), weights.input[layer - 1], gates, gates.shape[2], 0, ids.shape[1], REPLACE)
+        table, inputs = gates.reshape(ids.size, -1), np.arange(ids.size).reshape(ids.shape)
+    return weights._replace(
+        table=table, input=weights.input[layer:], recurrent=weights.recurrent[layer:],
+        recurrent_apart=weights.recurrent_apart[layer:], bias=weights.bias[layer:],
+        bias_apart=weights.bias_apart[layer:]), inputs
+
+
+def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the losses (...) of `targets` (...), in nats, from logits (..., V)."""
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    chosen = np.take_along_axis(logits, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+    return np.log(np.exp(logits).sum(axis=-1)) - chosen
+
+
+def _advance(kernel: Callable[..., None], current: np.ndarray, weights: Weights, scratch: Scratch, holds: Holds,
              part: int, parts: int) -> None:
     """Take share `part` of the rows through one character."""
     rows = len(current)
     share = Share(rows * part // parts, rows * (part + 1) // parts, 0, 1, new_barrier())
-    kernel(current, network.weights, scratch, holds, share)
+    kernel(current, weights, scratch, holds, share)

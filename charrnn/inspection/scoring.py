@@ -22,7 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.inspection.feature import Tracked
+from charrnn.kernels.product import REPLACE, multiply, pack, packed_room, panel_count
 from charrnn.kernels.signals import expand, rank
+from charrnn.kernels.tile import LANES
 from charrnn.threads import Team
 
 #: Length of the blocks in which a text is dealt out to the halves, and resampled; shorter on a short text, so that
@@ -77,7 +79,7 @@ def associations(levels: np.ndarray, places: np.ndarray, features: list[Tracked]
             rows = np.stack([features[k].values[places] for k in chosen]).astype(np.float32)
             for start in range(0, len(levels), _UNITS):
                 signals = prepared(levels[start:start + _UNITS], places, is_flag, team)
-                found[start:start + _UNITS, chosen] = association(signals, rows, is_flag)
+                found[start:start + _UNITS, chosen] = association(signals, rows, is_flag, team)
     return found
 
 
@@ -87,7 +89,7 @@ def prepared(levels: np.ndarray, places: np.ndarray, is_flag: bool, team: Team) 
         in_parallel(expand, levels, places, team))
 
 
-def association(signals: np.ndarray, rows: np.ndarray, is_flag: bool) -> np.ndarray:
+def association(signals: np.ndarray, rows: np.ndarray, is_flag: bool, team: Team) -> np.ndarray:
     """Return AUC - 1/2 (U, R) of `prepared` signals (U, n) for flags (R, n), or r for numbers; 0 for what is constant.
 
     Flags and numbers are float32.
@@ -98,7 +100,24 @@ def association(signals: np.ndarray, rows: np.ndarray, is_flag: bool) -> np.ndar
         scale = n / np.maximum(on * (n - on), 1)
     else:
         scale = 1 / np.maximum(n * deviations(rows - rows.mean(axis=1, keepdims=True)), 1e-6)
-    return (signals @ rows.T) * scale.astype(np.float32)
+    return product(signals, rows, team)[:, :len(rows)] * scale.astype(np.float32)
+
+
+def product(signals: np.ndarray, rows: np.ndarray, team: Team) -> np.ndarray:
+    """Return the products (U, R or more) of signals (U, n) and rows (R, n) float32, whatever the number of threads.
+
+    In the kernels that train: a BLAS has threads of its own, which wait in every product for cores that other programs
+    use.
+    """
+    columns = -(-len(rows) // LANES) * LANES
+    if columns > len(rows):
+        rows = np.concatenate([rows, np.zeros((columns - len(rows), rows.shape[1]), np.float32)])
+    packed, found = packed_room(rows.size, dtype=np.float32), np.empty((1, len(signals), columns), np.float32)
+    panels = panel_count(columns, packed.itemsize)
+    team.run(lambda part, parts: pack(rows, 1, packed, panels * part // parts, panels * (part + 1) // parts))
+    team.run(lambda part, parts: multiply(signals[None], packed, found, columns, len(signals) * part // parts,
+                                          len(signals) * (part + 1) // parts, REPLACE))
+    return found[0]
 
 
 def in_parallel(kernel: Callable[..., None], levels: np.ndarray, places: np.ndarray, team: Team) -> np.ndarray:

@@ -17,7 +17,7 @@ _SCALE = np.float32(LEVELS // 2)
 _HALF = np.float32(0.5)
 
 #: Units turned from one row a step to one row a unit at a time: a cache line of each step, few enough pages to write.
-_TILE = 16
+_TILE = 32
 
 
 @jit
@@ -35,14 +35,14 @@ def collect(values, squash, signals, positions, skip, first, last):
     """
     steps, rows, _ = values.shape
     one = np.float32(1)
-    tile = np.empty((_TILE, steps), np.uint16)
+    tile = np.empty((steps, _TILE), np.uint16)
     line = np.empty(_TILE, np.float32)
     for b in range(rows):
         place, count = positions[b], min(steps, signals.shape[1] - positions[b])
         for start in range(first, last, _TILE):
             width = min(_TILE, last - start)
             for t in range(skip[b], count):
-                row = values[t, b][start:start + width]
+                row, stored = values[t, b][start:start + width], tile[t]
                 part = line[:width]
                 for j in range(part.size):
                     part[j] = row[j]
@@ -50,10 +50,12 @@ def collect(values, squash, signals, positions, skip, first, last):
                     for j in range(part.size):
                         part[j] = tanh(part[j])
                 for j in range(part.size):
-                    tile[j, t] = np.uint16((min(max(part[j], -one), one) + one) * _SCALE + _HALF)
+                    # By way of int32, to which processors turn many floats at once.
+                    stored[j] = np.uint16(np.int32((min(max(part[j], -one), one) + one) * _SCALE + _HALF))
             for j in range(width):
+                signal = signals[start + j][place:place + count]
                 for t in range(skip[b], count):
-                    signals[start + j, place + t] = tile[j, t]
+                    signal[t] = tile[t, j]
 
 
 @jit
