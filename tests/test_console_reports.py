@@ -107,5 +107,14 @@ def test_the_live_display_is_for_terminals(terminal: bool, term: str, kind: type
 
 
 def test_time_left_is_unknown_before_anything_is_done() -> None:
-    assert reports.time_left(step(progress=0.0)) == "?"
-    assert reports.time_left(step(progress=1.0)) == "0:00"
+    for first, left in ((step(progress=0.0), "?"), (step(progress=0.001), "?"), (step(progress=1.0), "0:00")):
+        assert reports.time_left(first, first) == left
+
+
+def test_a_slow_first_step_is_no_measure_of_those_to_come(capsys: pytest.CaptureFixture[str],
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    report, times = Lines(RUN), iter((1000.0, 1000.0, 1020.0, 1020.0))
+    monkeypatch.setattr(reports.time, "monotonic", lambda: next(times))
+    lines = _shown(report, capsys, dataclasses.replace(step(1, 0.001), seconds=30.0),
+                   dataclasses.replace(step(101, 0.101), seconds=32.0))
+    assert [line.rpartition(", ")[2] for line in lines] == ["? left", "0:18 left"]

@@ -67,6 +67,7 @@ class Display(Report):
         self._live = _Live(self, console=self._console, refresh_per_second=_REDRAWS, transient=True,
                           redirect_stdout=False, redirect_stderr=False)
         self._compiling_since: float | None = None
+        self._first: StepEvent | None = None
         self._step: StepEvent | None = None
         self._curves = LossCurves()
         self._stopping = False
@@ -91,7 +92,7 @@ class Display(Report):
                 if event.seconds is not None:
                     self._print(Text(compiling(event.seconds), "dim"))
             case StepEvent():
-                self._step = event
+                self._first, self._step = self._first or event, event
                 self._curves.add(event)
             case EvalEvent():
                 self._curves.add(event)
@@ -151,7 +152,8 @@ class Display(Report):
         return room if room > 1 else 0
 
     def _progress_row(self, step: StepEvent, losses: list[Text], width: int, room: int) -> Table | Text:
-        done = Text(f"{step.progress:4.0%}  {time_left(step)} left", no_wrap=True, overflow="ellipsis")
+        left = time_left(step, self._first or step)
+        done = Text(f"{step.progress:4.0%}  {left} left", no_wrap=True, overflow="ellipsis")
         if room < _NARROW:
             done.truncate(room, overflow="ellipsis")
             return done

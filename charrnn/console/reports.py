@@ -82,6 +82,7 @@ class Lines(Report):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
+        self._first: StepEvent | None = None
         self._step: StepEvent | None = None
         self._written = 0.0  # when the last line was
 
@@ -95,11 +96,12 @@ class Lines(Report):
             case CompileEvent():
                 say(compiling(event.seconds))
             case StepEvent():
-                self._step = event
+                self._first, self._step = self._first or event, event
                 if time.monotonic() - self._written >= _LINE_SECONDS:
-                    self._say(", ".join(step_facts(event, self.plan)))
+                    self._say(", ".join(step_facts(event, self._first, self.plan)))
             case EvalEvent():
-                facts = step_facts(self._step, self.plan) if self._step else [f"step {count(event.step)}"]
+                facts = (step_facts(self._step, self._first, self.plan) if self._step and self._first
+                         else [f"step {count(event.step)}"])
                 self._say(", ".join([*facts, val_fact(event)]))
             case SampleEvent():
                 for line in sample_lines(event.text):
@@ -150,10 +152,10 @@ def step_count(step: StepEvent, plan: PlanEvent | None) -> str:
     return f"step {count(step.step)}{total}"
 
 
-def step_facts(step: StepEvent, plan: PlanEvent | None) -> list[str]:
-    """Return where a run stands, most important first."""
+def step_facts(step: StepEvent, first: StepEvent, plan: PlanEvent | None) -> list[str]:
+    """Return where a run stands, most important first; `first` is the first step that was heard of."""
     return [step_count(step, plan), f"epoch {step.epoch:.2f}", f"loss {step.loss:.4f}",
-            f"{rate(step.chars_per_second)} characters/s", f"{time_left(step)} left"]
+            f"{rate(step.chars_per_second)} characters/s", f"{time_left(step, first)} left"]
 
 
 def val_fact(event: EvalEvent) -> str:
@@ -161,11 +163,14 @@ def val_fact(event: EvalEvent) -> str:
     return f"val loss {event.val_loss:.4f}" + (" (best so far)" if event.best else "")
 
 
-def time_left(step: StepEvent) -> str:
-    """Return how long the rest of the run takes if it goes on at its average speed."""
-    if step.progress <= 0:
-        return "?"
-    return duration(step.seconds * max(1 - step.progress, 0) / step.progress)
+def time_left(step: StepEvent, first: StepEvent) -> str:
+    """Return how long the rest of the run takes if it goes on as it did since its first step, which can be slow."""
+    done, seconds = step.progress - first.progress, step.seconds - first.seconds
+    if done <= 0:
+        done, seconds = step.progress, step.seconds
+        if done < 0.01:
+            return "?"
+    return duration(seconds * max(1 - step.progress, 0) / done)
 
 
 def sample_lines(text: str) -> list[str]:
