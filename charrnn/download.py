@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 import sys
 import time
@@ -55,8 +56,7 @@ def download(url: str, part: Path, *, limit: int, patience: float = 30.0, attemp
     CorpusError : the address cannot be reached, refuses, or is cut off every time; or another process is at it.
     """
     try:
-        with part.open("ab") as file:
-            _lock(file, part)
+        with _locked(part) as file:
             failures = 0
             while True:
                 before = part.stat().st_size
@@ -177,6 +177,20 @@ def _validator_file(part: Path) -> Path:
 def _too_long(url: str, limit: int) -> CorpusError:
     return CorpusError(f"{url}: the answer is longer than {limit:,} bytes, so it is not the text of the catalogue; "
                        "look at the address in a browser")
+
+
+@contextlib.contextmanager
+def _locked(part: Path) -> Iterator[BinaryIO]:
+    """Yield a part, open at its end and no other process's; where this fails before anything has come, none is left."""
+    with part.open("ab") as file:
+        _lock(file, part)
+        try:
+            yield file
+        except BaseException:
+            if not os.fstat(file.fileno()).st_size:
+                file.close()  # an open file cannot be removed on every system
+                discard(part)
+            raise
 
 
 def _lock(file: BinaryIO, part: Path) -> None:
