@@ -38,3 +38,8 @@ class CheckpointError(CharRNNError):
 
 class TrainingError(CharRNNError):
     """Training that cannot start or go on."""
+
+
+def in_characters(number: int) -> str:
+    """Return how a message says that it is so many characters."""
+    return f"{number} character{'' if number == 1 else 's'}"

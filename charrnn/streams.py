@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import TrainConfig
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, in_characters
 
 #: More characters than any text has, and less than what overflows.
 _MOST = 2**62
@@ -115,8 +115,8 @@ def _enough(config: TrainConfig) -> int:
 def _check(train: int, val: int, test: int, config: TrainConfig, length: int) -> None:
     for (name, fraction), size in zip(_fractions(config).items(), (train, val, test)):
         if fraction > 0 and size < 2:
-            raise CorpusError(f"the text has {length} characters, too few: its {name} part would have {size} and takes "
-                              f"at least 2; use a text of {_enough(config)} or more, or other --val-fraction and "
+            raise CorpusError(f"the text has {in_characters(length)}, too few: its {name} part would have {size} and "
+                              f"takes at least 2; use a text of {_enough(config)} or more, or other --val-fraction and "
                               "--test-fraction")
 
 

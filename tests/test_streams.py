@@ -100,7 +100,7 @@ def test_any_length_works_or_names_a_length_that_does(length: int, kind: str, va
     try:
         split = split_text(numbered(length), config)
     except CorpusError as error:
-        assert f"has {length} characters" in str(error)
+        assert f"has {length} character{'s' * (length != 1)}, too few" in str(error)
         need = int(str(error).split("use a text of ")[1].split()[0])
         assert need > length
         split_text(numbered(need), config)

@@ -16,7 +16,7 @@ import numpy as np
 from charrnn.activations import record
 from charrnn.cells import get_cell
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, in_characters
 from charrnn.gradient_flow.flow import OPEN, SHUT, Clipping, GradientFlow, KeepGate, LayerFlow
 from charrnn.kernels.share import ALONE
 from charrnn.kernels.softmax import cross_entropy
@@ -59,8 +59,8 @@ def measure(model: ModelConfig, weights: Mapping[str, np.ndarray], train: TrainC
     CorpusError : the text is too short to go so far back.
     """
     if len(ids) < reach + 2:
-        raise CorpusError(f"the text has {len(ids)} characters that the model knows, and to follow a gradient {reach} "
-                          f"steps back takes {reach + 2}: name a longer text, or use a smaller --reach")
+        raise CorpusError(f"the text has {in_characters(len(ids))} that the model knows, and to follow a gradient "
+                          f"{reach} steps back takes {reach + 2}: name a longer text, or use a smaller --reach")
     count = thread_count(threads)
     norms = _norms(model, weights, ids, reach, count)
     low, high = np.sort(norms, axis=-1)[..., [norms.shape[-1] // 10, -1 - norms.shape[-1] // 10]].transpose(2, 0, 1)

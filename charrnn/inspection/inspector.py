@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.activations import takes_long
 from charrnn.cells import get_cell
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import ConfigError, CorpusError
+from charrnn.errors import ConfigError, CorpusError, in_characters
 from charrnn.inspection import chance, labels
 from charrnn.inspection.baselines import ContextTable
 from charrnn.inspection.feature import Tracked, check, track_all
@@ -91,7 +91,7 @@ def inspect(checkpoint: Checkpoint, ids: np.ndarray, *, name: str = "", source: 
     features = chosen_features(regexes, features_file)
     ids = np.ascontiguousarray(ids[:characters])
     if len(ids) < SHORTEST:
-        raise CorpusError(f"the text has {len(ids)} characters, too few to tell a cell from chance: take one of "
+        raise CorpusError(f"the text has {in_characters(len(ids))}, too few to tell a cell from chance: take one of "
                           f"{SHORTEST} or more, at best {CHARACTERS}")
     alphabet = "".join(map(chr, checkpoint.vocabulary.code_points.tolist()))
     text = "".join(map(alphabet.__getitem__, ids.tolist()))
