@@ -207,7 +207,14 @@ def _start() -> Iterator[tuple[str, Callable[[], Result]]]:
             _seconds("", command, 1, 1)
             return _seconds("start: charrnn sample to its first character (at most)", command, 0.8, 5, until="")
 
+    def first_sample() -> Result:  # with nothing compiled, and nothing is
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["sample", "python-docs", "--length", "200", "--seed", "1"]
+            return _seconds("start: the first sample ever, 200 characters (at most)", command, 1, 7,
+                            {"CHARRNN_CACHE": folder})
+
     yield "start: first run", first_run
+    yield "start: first sample", first_sample
     yield "start: sample", sample
 
 

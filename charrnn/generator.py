@@ -13,7 +13,7 @@ from charrnn.config import CellHold, ModelConfig, SampleConfig
 from charrnn.errors import ConfigError
 from charrnn.kernels import generate as kernel
 from charrnn.kernels.jit import specialise
-from charrnn.kernels.random import mix
+from charrnn.kernels.random import mix, uniform
 from charrnn.kernels.share import Share
 from charrnn.network import Network
 
@@ -60,12 +60,29 @@ def holds_for(network: Network, holds: Sequence[CellHold]) -> kernel.Holds:
                         values.astype(network.dtype))
 
 
+def _mix(key: int, value: Any) -> Any:
+    """Return what the kernel `mix` does, for a number or an array of them, by its Python code: nothing is compiled."""
+    with np.errstate(over="ignore"):
+        return mix.py_func(np.uint64(key), np.uint64(value))
+
+
+def random_key(seed: int) -> int:
+    """Return the key of a text's random numbers."""
+    return int(_mix(seed, 0))
+
+
+def random_numbers(key: int, position: int, count: int) -> np.ndarray:
+    """Return the numbers (count,) in [0, 1) that a text's characters from `position` on are drawn with."""
+    numbers: np.ndarray = uniform.py_func(_mix(key, np.arange(position, position + count)))
+    return numbers
+
+
 def sample_seed(seed: int, sample: int) -> int:
     """Return the seed with which one of several samples is the only one of a run: for the first, `seed` itself.
 
     The others' are hashes of 53 bits, which programs that read JSON numbers as doubles keep.
     """
-    return int(mix(np.uint64(seed), np.uint64(sample)) >> 11) if sample else seed
+    return int(_mix(seed, sample)) >> 11 if sample else seed
 
 
 def choice_for(config: SampleConfig, vocab_size: int) -> kernel.Choice:
@@ -84,10 +101,11 @@ class Generator:
     current : the last character read, which comes first into the net.
     config : how characters are chosen.
     seeds : of each text; None stands for all samples of `config`.
+    position : how many characters have been drawn of each text, up to `current`.
     """
 
     def __init__(self, network: Network, states: np.ndarray, current: int, config: SampleConfig,
-                 seeds: Sequence[int] | None = None) -> None:
+                 seeds: Sequence[int] | None = None, position: int = 0) -> None:
         if seeds is None:
             seeds = [sample_seed(config.seed, sample) for sample in range(config.num_samples)]
         rows = len(seeds)
@@ -96,8 +114,8 @@ class Generator:
         self._holds = holds_for(network, config.holds)
         self._current = np.full(rows, current, np.int64)
         self._choice = choice_for(config, network.config.vocab_size)
-        self._keys = np.array([mix(np.uint64(seed), np.uint64(0)) for seed in seeds], np.uint64)
-        self._position = 0
+        self._keys = np.array([random_key(seed) for seed in seeds], np.uint64)
+        self._position = position
         self._kernel = _generate(network.config.cell)
 
     def next(self, count: int) -> tuple[np.ndarray, np.ndarray]:

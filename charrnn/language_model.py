@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,6 +19,7 @@ from charrnn.errors import ConfigError
 from charrnn.evaluation import CHUNK, Evaluation, Predictor, Scored, score, score_streams, summarize
 from charrnn.held_out import held_out
 from charrnn.network import Network, choose_precision
+from charrnn.plain import PlainNet
 from charrnn.run_folder import find_checkpoint
 from charrnn.sampling import generate
 from charrnn.streams import windows
@@ -42,8 +44,17 @@ class LanguageModel:
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         self.checkpoint = checkpoint
         self._threads = thread_count(threads)
-        self.network = self._network(1, CHUNK)
         self._rounded: Network | None = None
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The model in kernels, for one text."""
+        return self._network(1, CHUNK)
+
+    @functools.cached_property
+    def plain(self) -> PlainNet:
+        """The model without kernels, for short texts."""
+        return PlainNet(self.checkpoint.model, self.checkpoint.weights)
 
     def _network(self, batch_size: int, seq_len: int, precision: str = "f32") -> Network:
         return Network(self.checkpoint.model, self.checkpoint.weights, batch_size=batch_size, seq_len=seq_len,

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from charrnn.beam import BeamSearch
 from charrnn.config import SampleConfig
 from charrnn.generator import Generator, check_holds, sample_seed
 from charrnn.novelty import Novelty, novelty
+from charrnn.plain import PlainGenerator, is_short
 from charrnn.vocabulary import Vocabulary, encoded_lengths, without_surrogates
 
 if TYPE_CHECKING:
@@ -168,11 +168,16 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: b
     """
     check_holds(model.checkpoint.model, config.holds)
     ids = model.vocabulary.encode(prime) if prime else np.array([model.start_id], model.vocabulary.dtype)
+    if is_short(model.checkpoint.model, config, len(ids)):
+
+        def kernels(text: np.ndarray, position: int) -> Generator:
+            return Generator(model.network, model.read(text[:-1]), int(text[-1]), config, [config.seed], position)
+
+        return _drawn(model, PlainGenerator(model.plain, ids, config, kernels), config, {0: config.seed}, whole)
     states, current = model.read(ids[:-1], config.precision).copy(), int(ids[-1])
     if config.beam:
         return _best(model, states, current, config)
-    batches = (range(first, min(first + BATCH, config.num_samples)) for first in range(0, config.num_samples, BATCH))
-    return chain.from_iterable(_drawn(model, states, current, config, batch, whole) for batch in batches)
+    return _batches(model, states, current, config, whole)
 
 
 def judged(pieces: Iterable[Piece], corpus: Iterable[NDArray[Any]], *, as_bytes: bool) -> Iterator[Piece]:
@@ -192,12 +197,21 @@ def judged(pieces: Iterable[Piece], corpus: Iterable[NDArray[Any]], *, as_bytes:
         yield Piece(number, "", np.zeros(0), replace(sample, novelty=judgement))
 
 
-def _drawn(model: LanguageModel, states: np.ndarray, current: int, config: SampleConfig,
-           samples: range, whole: bool) -> Iterator[Piece]:
-    """Yield the pieces of some samples, which are written as one batch."""
-    seeds = [sample_seed(config.seed, sample) for sample in samples]
-    generator = Generator(model.writer(config.precision), states, current, config, seeds)
-    writers = [_Writer(model.vocabulary, sample, seed, config, whole) for sample, seed in zip(samples, seeds)]
+def _batches(model: LanguageModel, states: np.ndarray, current: int, config: SampleConfig,
+             whole: bool) -> Iterator[Piece]:
+    """Yield the pieces of all samples, so many at once as there is room for."""
+    network = model.writer(config.precision)
+    for first in range(0, config.num_samples, BATCH):
+        seeds = {sample: sample_seed(config.seed, sample)
+                 for sample in range(first, min(first + BATCH, config.num_samples))}
+        generator = Generator(network, states, current, config, list(seeds.values()))
+        yield from _drawn(model, generator, config, seeds, whole)
+
+
+def _drawn(model: LanguageModel, generator: Generator | PlainGenerator, config: SampleConfig, seeds: dict[int, int],
+           whole: bool) -> Iterator[Piece]:
+    """Yield the pieces of the samples that `generator` writes; `seeds` are theirs, by their numbers."""
+    writers = [_Writer(model.vocabulary, sample, seed, config, whole) for sample, seed in seeds.items()]
     done, written, start = 0, 0, time.perf_counter()
     while writers:
         count = min(CHUNK, config.length - done)

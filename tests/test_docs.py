@@ -35,7 +35,8 @@ _IN_A_SENTENCE = re.compile(r"`((?:charrnn|head|tail|python -m benchmarks\.\w+) 
 _MEANT = {r"\bTEXT(\.\.\.)?": "novel.txt", r"\bCHECKPOINT|\bRUN\b|\bDIR\b": "checkpoints/novel",
           r"\bFILE\b": "losses.jsonl", r"(?<= )S\b": "1", r"(?<= )T\b": "5m",
           r"(?<=--max-steps )\d+|(?<=--seeds )\d+": "1", r"(?<=--hidden-size )\d+": "48",
-          r"(benchmarks.precision .*)": r"\1 2", r"(?<=benchmarks.profile --hidden )\d+": "8"}
+          r"(benchmarks.precision .*)": r"\1 2", r"(?<=benchmarks.profile --hidden )\d+": "8",
+          "(?<=benchmarks.plain )4000": "40"}
 #: Parts of those that are left out: forms, what another test runs, what needs the network, and 36 nets.
 _LEFT_OUT = ("[", "train ...", "COMMAND", "head -c 200000", "FILE.pt", "--preset", "corpus get NAME",
              "cells python-docs", "corpus get names", "benchmarks.quality grid")

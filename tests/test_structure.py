@@ -34,7 +34,7 @@ LAYERS = (
      "sizing"),
     ("run_folder",),
     ("exchange",),
-    ("held_out", "surprise", "reader", "training_state", "dynamic", "beam", "priming", "compiling"),
+    ("held_out", "surprise", "reader", "training_state", "dynamic", "beam", "plain", "priming", "compiling"),
     ("stability", "timetable"),
     ("sampling", "training"),
     ("language_model", "session", "run_history"),
