@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from charrnn.cells import get_cell
+from charrnn.generator import scratch_for
+from charrnn.inspection import intervention
 from charrnn.inspection.feature import Tracked
 from charrnn.inspection.intervention import Interventions
 from charrnn.inspection.scoring import halves
@@ -39,6 +41,24 @@ def reference_losses(cell: str, weights: dict[str, np.ndarray], ids: np.ndarray,
         logits = x[0] @ weights["output.weight"].T + weights["output.bias"]
         losses.append(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(now)), following])
     return np.array(losses)
+
+
+def test_what_two_features_ask_alike_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ids, team = planted.plain("gru", HIDDEN, LAYERS, 3), planted.text(3, 6000), Team(1)
+    own = survey(model.model, model.weights, ids, "h", team)
+    held, rows = Interventions(model.model, model.weights, ids, own, halves(len(ids), 200), planted.ALPHABET, team,
+                               "f32", 0), []
+    monkeypatch.setattr(intervention, "scratch_for", lambda network, states, count: (
+        rows.append(count), scratch_for(network, states, count))[1])
+    position = np.arange(len(ids), dtype=np.float32) % 50
+    first = held.ablate(Tracked("position", position, " "), 1, UNIT)
+    assert held.ablate(Tracked("share", position / 50, " "), 1, UNIT) == first
+    assert rows == [(3 + intervention.RANDOM_UNITS) * STRETCHES]
+    # Of a feature that is on in the same places and has other extremes, these alone are read.
+    other = held.ablate(Tracked("long line", position > position.mean(), " "), 1, UNIT)
+    assert other is not None and first is not None and (other.delta, other.random) == (first.delta, first.random)
+    assert rows[1:] == [2 * STRETCHES] and other.forced_on != first.forced_on
+    assert held.ablate(Tracked("position", position, " "), 2, UNIT) != first
 
 
 @pytest.mark.parametrize("layer", range(LAYERS))

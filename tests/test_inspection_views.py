@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,18 @@ def test_an_unknown_feature_is_told() -> None:
     found, _ = inspection(TEXT)
     with pytest.raises(ConfigError, match=r"--feature quotes: .*there are inside_double_quotes, line_position"):
         chosen(found, feature="quotes")
+
+
+@pytest.mark.parametrize(("typed", "hint"), [
+    ("line_positon", "for; did you mean line_position? there are "),
+    ("quotes", "for; did you mean inside_double_quotes? there are "), ("xyzzy", "for; there are "),
+])
+def test_the_nearest_features_are_suggested(typed: str, hint: str) -> None:
+    found, _ = inspection(TEXT)
+    found = replace(found, features={name.replace("_", " "): values for name, values in found.features.items()},
+                    dropped={})
+    with pytest.raises(ConfigError, match=re.escape(hint.replace("_", " "))):
+        chosen(found, feature=typed)
 
 
 def test_each_finding_gets_a_stretch_with_its_cells_values() -> None:

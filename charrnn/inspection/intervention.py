@@ -79,6 +79,7 @@ class Interventions:
         self._ids, self._signals, self._split, self._characters = ids, survey.signals, split, characters
         self._snapshots = survey.snapshots
         self._team, self._seed = team, seed
+        self._read: dict[tuple[int, bytes, bytes], dict[tuple[int, float] | None, np.ndarray]] = {}
         self._squashed = survey.signals.source != "h"
 
     def ablate(self, feature: Tracked, layer: int, unit: int) -> Ablation | None:
@@ -99,7 +100,7 @@ class Interventions:
         levels = [self._mean(layer, unit), *self._extremes(feature, layer, unit),
                   *(self._mean(layer, other) for other in others.tolist())]
         lengths = SNAPSHOT - np.argmax(counted[:, ::-1], axis=1)  # up to the last that counts
-        losses = self._losses(starts, np.where(counted.any(axis=1), lengths, 0), layer, units, np.array(levels))
+        losses = self._losses(starts, np.where(counted.any(axis=1), lengths, 0), layer, units.tolist(), levels)
         changes = (losses[1:, counted] - losses[0, counted]).mean(axis=1)
         compared = tuple(float(change) for change in changes[3:])
         return Ablation(
@@ -130,12 +131,22 @@ class Interventions:
     def _state(self, signal: float) -> float:
         return float(np.arctanh(np.clip(signal, -0.9999, 0.9999))) if self._squashed else float(signal)
 
-    def _losses(self, starts: np.ndarray, lengths: np.ndarray, layer: int, units: np.ndarray,
-                values: np.ndarray) -> np.ndarray:
-        """Return the losses (1 + K, stretches, T) with nothing held, and with each of `units` (K,) at its value.
+    def _losses(self, starts: np.ndarray, lengths: np.ndarray, layer: int, units: list[int],
+                values: list[float]) -> np.ndarray:
+        """Return the losses (1 + K, stretches, T) with nothing held, and with each of K `units` at its value.
 
-        Of a stretch, only the first `lengths` (stretches,) steps are gone through with units held.
+        What two features ask alike, such as the position in the line and its share of a line, is read once.
         """
+        known = self._read.setdefault((layer, starts.tobytes(), lengths.tobytes()), {})
+        held = list(zip(units, values))
+        if new := [pair for pair in held if pair not in known]:
+            known.update(zip((None, *new), self._read_held(starts, lengths, layer, np.array([unit for unit, _ in new]),
+                                                           np.array([value for _, value in new]))))
+        return np.stack([known[pair] for pair in (None, *held)])
+
+    def _read_held(self, starts: np.ndarray, lengths: np.ndarray, layer: int, units: np.ndarray,
+                   values: np.ndarray) -> np.ndarray:
+        """Read the stretches for `_losses`, of each only the first `lengths` (stretches,) steps with units held."""
         network, kernel, copies = self._network, advance(self._network.config.cell), len(units)
         order = np.argsort(-lengths, kind="stable")  # so that what is still being read are the first rows
         starts, lengths = starts[order], lengths[order]

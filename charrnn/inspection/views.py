@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -50,7 +51,9 @@ def chosen(inspection: Inspection, *, layer: int | None = None, unit: int | None
     if feature is not None:
         known = {_key(name): name for name in (*inspection.features, *inspection.dropped)}
         if _key(feature) not in known:
-            raise ConfigError(f"--feature {feature}: no such feature was looked for; there are "
+            close = get_close_matches(_key(feature), known, 3) or [key for key in known if _key(feature) in key][:3]
+            hint = f"did you mean {' or '.join(known[key] for key in close)}? " if close else ""
+            raise ConfigError(f"--feature {feature}: no such feature was looked for; {hint}there are "
                               f"{', '.join(inspection.features)}")
         feature = known[_key(feature)]
     found = tuple(finding for finding in inspection.findings
