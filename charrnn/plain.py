@@ -32,8 +32,8 @@ Vector = NDArray[np.float32]
 #: characters to choose from.
 MARGIN = 2e-5
 
-#: Multiplications for one text, which NumPy does in about 0.4 s: for more, kernels are sooner done once they are
-#: compiled. What is no product takes as long for each character as `_OVERHEAD` of them.
+#: Multiplications for one text, which NumPy does in about 0.4 s, with nets above 2 x 512 in a second: kernels do more
+#: of them sooner, once they are compiled. What is no product takes as long for each character as `_OVERHEAD` of them.
 _WORK, _OVERHEAD = 4e9, 250_000
 
 #: Numbers of a matrix that BLAS gets at a time. It shares out larger ones among threads, which wait for each other
@@ -195,8 +195,9 @@ class PlainGenerator:
         self._net, self._config, self._kernels = net, config, kernels
         self._ids, self._position = [int(id_) for id_ in ids], 0
         self._states = net.start()
-        for id_ in self._ids[:-1]:
-            self._states = net.read(id_, self._states)
+        with np.errstate(all="ignore"):  # of a model whose logits overflow no draw is clear
+            for id_ in self._ids[:-1]:
+                self._states = net.read(id_, self._states)
         self._key = random_key(config.seed)
         self._successor: Generator | None = None
 
@@ -213,8 +214,8 @@ class PlainGenerator:
     def _write(self, ids: np.ndarray, log_probabilities: np.ndarray) -> int:
         """Write characters as far as their draws are clear and return how many these are."""
         for i, u in enumerate(random_numbers(self._key, self._position, len(ids))):
-            states = self._net.read(self._ids[-1], self._states)
             with np.errstate(all="ignore"):
+                states = self._net.read(self._ids[-1], self._states)
                 index, log_probabilities[i] = choose(self._net.logits(states), self._config, u)
             if index is None:
                 return i

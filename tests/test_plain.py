@@ -141,6 +141,17 @@ def test_generated_texts_are_those_of_the_kernels(monkeypatch: pytest.MonkeyPatc
         assert one.loss == pytest.approx(other.loss, abs=1e-5)
 
 
+def test_kernels_write_what_overflows() -> None:
+    model = language_model("rnn")
+    model.checkpoint.weights["rnn.weight_hh_l0"][...] = 3e38
+    model.checkpoint.weights["output.weight"][...] = 3e38
+    for choice in ({}, {"argmax": True}):
+        config = SampleConfig(**choice)
+        writer = Writer(model, [1, 2, 3], config)
+        np.testing.assert_array_equal(writer.next(9)[0], by_kernels(model, [1, 2, 3], config, 9)[0])
+        assert writer.asked == [0]
+
+
 # The choice
 
 
