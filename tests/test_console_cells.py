@@ -31,7 +31,7 @@ def test_the_page_has_a_table_excerpts_and_the_rule() -> None:
     assert row.split() == ["0:3", "inside", "double", "quotes", "AUC", "0.991", "0.985", "to", "0.996", "0.700",
                            "0.650", "0.620", "0.97", "0.005", "+1.25", ">", "100", "%", "cell"]
     assert "no cell for (score of the best unit): line position 0.42, inside url" in lines
-    assert "not judged, as --json explains: inside latex math" in lines
+    assert "not judged: inside latex math: fewer than 200 places" in lines
     assert "units that never move: 1 stuck at -1 or 1, 0 elsewhere, of 16" in lines
     (by_class,) = [line for line in lines if line.startswith("loss by what comes, nats: inside a word 1.50 (")]
     assert "newline 1.50 (" in by_class
@@ -39,6 +39,12 @@ def test_the_page_has_a_table_excerpts_and_the_rule() -> None:
     place = lines.index('He said "no" twice.↵')
     assert lines[place + 1] == "00000000999000000000"
     assert RULE in lines
+
+
+def test_of_several_features_that_were_not_judged_the_names_alone_are_shown() -> None:
+    found, _ = inspection(TEXT)
+    found = replace(found, dropped={"inside_url": "is rare", "capitals": "is rare"})
+    assert "\nnot judged, as --json explains: inside url, capitals\n" in render(cells.findings_page(found, [], 5))
 
 
 def test_what_moved_a_prediction_is_coloured() -> None:

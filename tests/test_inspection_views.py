@@ -41,6 +41,7 @@ def test_an_unknown_feature_is_told() -> None:
 
 @pytest.mark.parametrize(("typed", "hint"), [
     ("line_positon", "for; did you mean line_position? there are "),
+    ("quots", "for; did you mean inside_double_quotes? there are "),
     ("quotes", "for; did you mean inside_double_quotes? there are "), ("xyzzy", "for; there are "),
 ])
 def test_the_nearest_features_are_suggested(typed: str, hint: str) -> None:

@@ -40,7 +40,9 @@ def findings_page(inspection: Inspection, views: Sequence[View], top: int,
         best = [f"{_readable(name)} {inspection.best[name].score:.2f}" if name in inspection.best else _readable(name)
                 for name in inspection.none_found]
         parts += [Text(), _names("no cell for (score of the best unit)", best)]
-    if inspection.dropped:
+    if len(inspection.dropped) == 1:
+        parts.append(_names("not judged", [f"{_readable(name)}: {why}" for name, why in inspection.dropped.items()]))
+    elif inspection.dropped:
         parts.append(_names("not judged, as --json explains", [_readable(name) for name in inspection.dropped]))
     if inspection.saturated or inspection.dead:
         parts.append(_still(inspection))

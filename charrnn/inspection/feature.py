@@ -120,6 +120,8 @@ def load_features(path: str | Path) -> tuple[Feature, ...]:
     try:
         found = features_in(runpy.run_path(str(path)))
     except Exception as error:  # whatever the user's code does
+        if isinstance(error, OSError) and error.filename == str(path):
+            raise ConfigError(f"--features {path}: cannot be read: {error.strerror}") from None
         raise ConfigError(f"--features {path}: {type(error).__name__}: {error}") from None
     if not found:
         raise ConfigError(f"--features {path}: it defines no feature; decorate a generator function with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -51,7 +52,7 @@ def chosen(inspection: Inspection, *, layer: int | None = None, unit: int | None
     if feature is not None:
         known = {_key(name): name for name in (*inspection.features, *inspection.dropped)}
         if _key(feature) not in known:
-            close = get_close_matches(_key(feature), known, 3) or [key for key in known if _key(feature) in key][:3]
+            close = _nearest(_key(feature), known)
             hint = f"did you mean {' or '.join(known[key] for key in close)}? " if close else ""
             raise ConfigError(f"--feature {feature}: no such feature was looked for; {hint}there are "
                               f"{', '.join(inspection.features)}")
@@ -100,6 +101,13 @@ def views(inspection: Inspection, checkpoint: Checkpoint, *, top: int, context: 
                            code_points=code_points[start:stop], values=signal[start:stop],
                            is_bytes=checkpoint.vocabulary.bytes))
     return result
+
+
+def _nearest(word: str, names: Iterable[str]) -> list[str]:
+    """Return up to three of the names that are like a word, or else that hold it, or one like it."""
+    names = list(names)
+    parts = get_close_matches(word, {part for name in names for part in name.split()}, 1) or [word]
+    return get_close_matches(word, names, 3) or [name for name in names if parts[0] in name][:3]
 
 
 def _key(feature: str) -> str:
