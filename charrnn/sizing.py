@@ -11,6 +11,7 @@ with, and D characters read in the whole run (every pass counts):
   and the more often it reads it (D / N). Their product, effort / N², is what dropout follows, by its logarithm: on one
   million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
   are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
+  Narrow nets leave out recurrent connections alone, since they cannot spare outputs; wide ones both.
 - **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier.
 
 The figures behind the constants are in docs/quality.md, with the commands that print them. Nothing here needs to be
@@ -42,12 +43,14 @@ UNIT_STEP, FEWEST, MOST, MOST_UNTIMED, WIDEST_ALONE = 64, 64, 1024, 512, 320
 #: Different characters above which each gets a learned vector, which is its row of the output's weights too.
 ONE_HOT_CHARACTERS = 256
 
-#: Dropout is 0 up to this effort / N², then its slope is by the logarithm, up to the most.
-NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
+#: Effort / N² up to which there is no dropout of recurrent connections, and its slope by the logarithm.
+NO_RECURRENT, RECURRENT_SLOPE = 1.0, 0.0625
 
-#: Dropout of recurrent weights for that of outputs. As much of both is so much that a net learns too slowly; without it
-#: a net learns a small text by heart whatever its outputs lack.
-RECURRENT_SHARE = 0.5
+#: The same of outputs, and the most of either. Nets of up to `SPARES_NONE` units a layer can spare no outputs, those of
+#: `SPARES_ALL` and more as many as that comes to; in between, by proportion. Tied nets, whose characters' vectors lose
+#: elements as well, lose this share.
+NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
+SPARES_NONE, SPARES_ALL, TIED_SPARES = 128, 640, 0.75
 
 #: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
 SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
@@ -126,15 +129,21 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     weights = _weights(settings, task.vocab_size)
     read = task.read(weights, step)
     strain = (weights - settings["hidden_size"] * task.vocab_size) * read / task.characters**2
-    dropout = min(DROPOUT_SLOPE * math.log(max(strain / NO_DROPOUT, 1.0)), MOST_DROPOUT)
+    spared = TIED_SPARES if settings["tie_weights"] else \
+        min(max((settings["hidden_size"] - SPARES_NONE) / (SPARES_ALL - SPARES_NONE), 0.0), 1.0)
+    dropout = spared * _dropout(strain, NO_DROPOUT, DROPOUT_SLOPE)
     settings.setdefault("dropout", round(20 * dropout) / 20)
-    settings.setdefault("recurrent_dropout", round(20 * RECURRENT_SHARE * dropout) / 20)
+    settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
         factor = (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
         rate = LR * factor * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
         settings.setdefault("lr", float(f"{min(rate, 1e-2):.1g}"))
     chosen = {name: value for name, value in settings.items() if name not in given}
     return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
+
+
+def _dropout(strain: float, least: float, slope: float) -> float:
+    return min(slope * math.log(max(strain / least, 1.0)), MOST_DROPOUT)
 
 
 def _choose_size(settings: dict[str, Any], task: Task, step: int) -> None:
@@ -178,8 +187,8 @@ def _reason(chosen: Mapping[str, Any], settings: Mapping[str, Any], task: Task, 
     times = "once" if _rounded(passes) == "1" else f"{_rounded(passes)} times"
     read = f"{task.characters:,} characters about {times}" if passes > 0.99 else \
         f"{_rounded(100 * passes)} % of {task.characters:,} characters"
-    against = "dropout keeps them from learning it by heart" if settings["dropout"] else \
-        "not often enough to learn it by heart"
+    against = "dropout keeps them from learning it by heart" \
+        if settings["dropout"] or settings["recurrent_dropout"] else "not often enough to learn it by heart"
     return f"{limit}{size} read {read}, {against}"
 
 

@@ -54,10 +54,18 @@ def test_the_net_reads_enough_text_for_each_of_its_weights() -> None:
 
 def test_dropout_follows_how_often_the_net_reads_how_little() -> None:
     dropouts = [chosen(seconds=seconds)["dropout"] for seconds in (30, 180, 900, 3600, 36000)]
-    assert dropouts == sorted(dropouts) and dropouts[0] == 0 and 0.3 <= dropouts[2] < dropouts[3] <= dropouts[4] == 0.6
+    assert dropouts == sorted(dropouts) and dropouts[0] == 0 and 0.2 <= dropouts[2] < dropouts[3] <= dropouts[4] == 0.6
     assert chosen(LARGE)["dropout"] == chosen(LARGE)["recurrent_dropout"] == 0
-    assert 0.2 <= chosen(seconds=36000)["recurrent_dropout"] <= 0.3
-    assert chosen(LARGE, characters=200_000)["dropout"] == 0.6
+    recurrent = [chosen(seconds=seconds)["recurrent_dropout"] for seconds in (30, 180, 900, 3600)]
+    assert recurrent == sorted(set(recurrent)) and recurrent[0] == 0 and 0.25 <= recurrent[-1] <= 0.35
+
+
+def test_narrow_nets_leave_out_no_outputs_but_recurrent_connections() -> None:
+    dropouts = [chosen(seconds=3600, given={"hidden_size": units})["dropout"] for units in (64, 128, 256, 512, 640)]
+    assert dropouts == sorted(dropouts) and dropouts[:2] == [0, 0] and len(set(dropouts)) == 4
+    assert chosen(seconds=3600, given={"hidden_size": 128})["recurrent_dropout"] >= 0.2
+    tied = {"hidden_size": 128, "tie_weights": True}
+    assert chosen(seconds=3600, given=tied)["dropout"] > 0.2
 
 
 def test_wider_and_deeper_nets_take_lower_rates() -> None:
@@ -92,7 +100,8 @@ def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
     assert chosen(seconds=60, given={"hidden_size": 96})["num_layers"] == 1
     deep = chosen(seconds=900, given={"num_layers": 3})
     assert "num_layers" not in deep and deep["hidden_size"] < chosen(seconds=900)["hidden_size"]
-    assert chosen(passes=10, given={"hidden_size": 64})["dropout"] < chosen(passes=10)["dropout"]
+    smaller = chosen(passes=10, given={"hidden_size": 64})["recurrent_dropout"]
+    assert smaller < chosen(passes=10)["recurrent_dropout"]
     assert chosen(seconds=60, given={"lr": None}) == chosen(seconds=60)
     assert chosen(seconds=900, given={"cell": "gru"})["hidden_size"] > chosen(seconds=900)["hidden_size"]
 
@@ -100,7 +109,7 @@ def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
 @pytest.mark.parametrize("passes", [1e-320, 1e308])
 def test_passes_may_be_next_to_none_and_more_than_can_be_counted(passes: float) -> None:
     settings = choose(Task(characters=10**7, vocab_size=65, passes=passes), {}).settings
-    assert settings["dropout"] == (0 if passes < 1 else sizing.MOST_DROPOUT)
+    assert settings["recurrent_dropout"] == (0 if passes < 1 else sizing.MOST_DROPOUT)
 
 
 def test_other_optimizers_keep_their_own_rate() -> None:
