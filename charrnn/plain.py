@@ -182,6 +182,9 @@ def is_short(model: ModelConfig, config: SampleConfig, read: int) -> bool:
 class PlainGenerator:
     """One text, as `charrnn.generator.Generator` writes it.
 
+    It is written as a whole before its first part is given out, so that nobody waits for kernels to be compiled in the
+    middle of a word; but where a stop text may end it, only as far as it is asked for.
+
     Parameters
     ----------
     net : the model.
@@ -200,9 +203,19 @@ class PlainGenerator:
                 self._states = net.read(id_, self._states)
         self._key = random_key(config.seed)
         self._successor: Generator | None = None
+        self._may_stop = bool(config.stop) or config.until_line is not None
+        self._ready = np.zeros((0, 1), np.int64), np.zeros((0, 1))
 
     def next(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the next `count` characters (N, 1) and their log-probabilities (N, 1)."""
+        (ids, log_probabilities), rest = self._ready, 0 if self._may_stop else self._config.length - self._position
+        if len(ids) < count:
+            more = self._further(max(count - len(ids), rest))
+            ids, log_probabilities = np.concatenate([ids, more[0]]), np.concatenate([log_probabilities, more[1]])
+        self._ready = ids[count:], log_probabilities[count:]
+        return ids[:count], log_probabilities[:count]
+
+    def _further(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         ids, log_probabilities = np.zeros((count, 1), np.int64), np.zeros((count, 1))
         done = 0 if self._successor else self._write(ids, log_probabilities)
         if done < count:

@@ -89,8 +89,8 @@ def test_texts_are_those_of_the_kernels(cell: str, settings: dict[str, Any]) -> 
     for seed in range(3):
         model = language_model(cell, seed, **settings)
         prime = np.random.default_rng(seed).integers(0, V, 1 + 9 * seed).tolist()
-        for choice in ({}, {"temperature": 0.5}, {"temperature": 1.7}, {"argmax": True}):
-            config = SampleConfig(seed=2**62 + seed, **choice)
+        for choice in ({}, {"temperature": 0.5}, {"temperature": 1.7, "stop": ("none",)}, {"argmax": True}):
+            config = SampleConfig(seed=2**62 + seed, length=150, **choice)
             ids, logprobs = by_kernels(model, prime, config, 150)
             writer = Writer(model, prime, config)
             parts = [writer.next(count) for count in (1, 32, 0, 117)]
@@ -100,14 +100,14 @@ def test_texts_are_those_of_the_kernels(cell: str, settings: dict[str, Any]) -> 
     assert chars > 1500  # of 1800: most are not the kernels' own
 
 
-@pytest.mark.parametrize("choice", [{}, {"temperature": 0.3}, {"argmax": True}])
+@pytest.mark.parametrize("choice", [{}, {"temperature": 0.3}, {"until_line": 9}, {"argmax": True}])
 @pytest.mark.parametrize("cell", CELLS)
 def test_kernels_go_on_where_a_draw_is_not_clear(cell: str, choice: dict[str, Any],
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "MARGIN", 3e-3)
     asked = []
     for seed in range(4):
-        model, config = language_model(cell, seed, num_layers=2), SampleConfig(seed=seed, **choice)
+        model, config = language_model(cell, seed, num_layers=2), SampleConfig(seed=seed, length=100, **choice)
         ids, logprobs = by_kernels(model, [3, 1, 4], config, 100)
         writer = Writer(model, [3, 1, 4], config)
         parts = [writer.next(count) for count in (40, 1, 59)]
@@ -115,6 +115,18 @@ def test_kernels_go_on_where_a_draw_is_not_clear(cell: str, choice: dict[str, An
         np.testing.assert_allclose(np.concatenate([part[1] for part in parts]), logprobs, atol=1e-5)
         asked += writer.asked  # at most once for each
     assert asked and (max(asked) > 1 or "argmax" in choice)
+
+
+@pytest.mark.parametrize("stop, asked", [((), True), (("none",), False)])
+def test_kernels_are_asked_before_a_text_begins_if_it_will_be_whole(stop: tuple[str, ...], asked: bool,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "MARGIN", 3e-3)
+    writer = Writer(language_model(num_layers=2), [3, 1, 4], SampleConfig(seed=0, length=400, stop=stop))
+    writer.next(1)
+    assert bool(writer.asked) == asked
+    for _ in range(399):
+        writer.next(1)
+    assert writer.asked[0] > 1
 
 
 def test_kernels_can_begin() -> None:
