@@ -112,7 +112,7 @@ class LanguageModel:
         ConfigError : an option cannot work.
         """
         config = SampleConfig(**{**options, "num_samples": 1})  # type: ignore[arg-type]
-        return (piece.text for piece in generate(self, prime, config))
+        return (piece.text for piece in generate(self, prime, config, whole=False, at_once=True))
 
     def loss(self, text: str) -> float:
         """Return the mean loss of a text in nats per character, its first one not predicted.

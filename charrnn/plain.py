@@ -26,10 +26,10 @@ Vector = NDArray[np.float32]
 
 #: Logits may differ by so much from the kernels', whose sums are rounded in another order. A draw is left to them
 #: where that could move the border of a character past its random number, and argmax where the two largest logits are
-#: that near to each other. As `python -m benchmarks.plain` found with 13 trained nets of all cells, at temperatures 1
-#: and 0.6, a text of 1,000 characters is another one all the same with a probability of 3e-5 by one net at 0.6, and of
-#: less than 1e-7 by the others. Kernels are asked in one of 4 to 16 such texts, and in nearly all where there are 3,000
-#: characters to choose from.
+#: that near to each other. `python -m benchmarks.plain 4000` with seven LSTM nets, at temperatures 1 and 0.6: a text of
+#: 1,000 characters is another one all the same with a probability of 5e-5 by one net at 0.6, of 2e-10 by another, and
+#: of 0 by the rest. Kernels are asked in one of 6 to 16 such texts, and in nearly all where there are 3,000 characters
+#: to choose from.
 MARGIN = 2e-5
 
 #: Multiplications for one text, which NumPy does in about 0.4 s, with nets above 2 x 512 in a second: kernels do more
@@ -216,6 +216,7 @@ class PlainGenerator:
         return ids[:count], log_probabilities[:count]
 
     def _further(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Write `count` more characters, as far as may be without kernels."""
         ids, log_probabilities = np.zeros((count, 1), np.int64), np.zeros((count, 1))
         done = 0 if self._successor else self._write(ids, log_probabilities)
         if done < count:

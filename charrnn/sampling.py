@@ -151,7 +151,8 @@ class _Writer:
                       loss=loss, stop=stop, logprobs=logprobs)
 
 
-def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: bool = True) -> Iterator[Piece]:
+def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: bool = True,
+             at_once: bool = False) -> Iterator[Piece]:
     """Read the prime and return the pieces of texts as they are written; those of several samples take turns.
 
     Parameters
@@ -160,6 +161,8 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: b
         the training text.
     config : length, choice of characters, seed, number of texts.
     whole : finished samples carry their text and log-probabilities; without, a text may go on for ever.
+    at_once : a short text is written without kernels (`charrnn.plain`), for which others may have to be compiled: the
+        same text, but the last digits of its log-probabilities are not the same as among other samples.
 
     Raises
     ------
@@ -168,7 +171,7 @@ def generate(model: LanguageModel, prime: str, config: SampleConfig, *, whole: b
     """
     check_holds(model.checkpoint.model, config.holds)
     ids = model.vocabulary.encode(prime) if prime else np.array([model.start_id], model.vocabulary.dtype)
-    if is_short(model.checkpoint.model, config, len(ids)):
+    if at_once and is_short(model.checkpoint.model, config, len(ids)):
 
         def kernels(text: np.ndarray, position: int) -> Generator:
             return Generator(model.network, model.read(text[:-1]), int(text[-1]), config, [config.seed], position)

@@ -75,7 +75,7 @@ class Session:
 
     def _written(self, config: SampleConfig) -> Iterator[Piece]:
         self.sample = None
-        for piece in generate(self._model, self.text, config):
+        for piece in generate(self._model, self.text, config, at_once=True):
             self.text += piece.text
             self.sample = piece.finished
             yield piece

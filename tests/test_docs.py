@@ -37,7 +37,7 @@ _MEANT = {r"\bTEXT(\.\.\.)?": "novel.txt", r"\bCHECKPOINT|\bRUN\b|\bDIR\b": "che
           r"(?<=--max-steps )\d+|(?<=--seeds )\d+": "1", r"(?<=--hidden-size )\d+": "48",
           r"(benchmarks.precision .*)": r"\1 2", r"(?<=benchmarks.profile --hidden )\d+": "8",
           "(?<=benchmarks.plain )4000": "40"}
-#: Parts of those that are left out: forms, what another test runs, what needs the network, and 36 nets.
+#: Parts of those that are left out: forms, what another test runs, what needs the network, and 27 nets.
 _LEFT_OUT = ("[", "train ...", "COMMAND", "head -c 200000", "FILE.pt", "--preset", "corpus get NAME",
              "cells python-docs", "corpus get names", "benchmarks.quality grid")
 

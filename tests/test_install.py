@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,20 +81,40 @@ def test_the_sdist_can_build_it(built: Path) -> None:
     assert names >= DATA | {"pyproject.toml", "setup.cfg", "README.md", "LICENSE", "charrnn/__main__.py"}
 
 
-def use(program: Path, folder: Path) -> None:
-    """Do with an installed program what a newcomer does first."""
-    assert run(program, "--version", cwd=folder).startswith("charrnn ")
-    text = run(program, "sample", "--length", "40", "--seed", "1", cwd=folder)
-    assert len(text) == 40
-    assert text == run(program, "sample", "python-docs", "--length", "40", "--seed", "1", cwd=folder)
-    assert json.loads(run(program, "inspect-cells", "--json", cwd=folder))["characters"] > 10_000
-    assert "python-docs" in run(program, "gradient-flow", cwd=folder)
+@dataclass(frozen=True)
+class Newcomer:
+    """What the first commands with an installed program print."""
+
+    version: str
+    text: str
+    text_again: str  # by the model's name, with the same seed
+    cells: dict[str, Any]
+    flow: str
+    short_text: str  # of the length in a settings file
+    info: str
+
+
+def newcomer(program: Path, folder: Path) -> Newcomer:
+    """Do with an installed program what a newcomer does first; no command may fail."""
+    sampled = ("--length", "40", "--seed", "1")
+    version = run(program, "--version", cwd=folder)
+    text = run(program, "sample", *sampled, cwd=folder)
+    text_again = run(program, "sample", "python-docs", *sampled, cwd=folder)
+    cells = json.loads(run(program, "inspect-cells", "--json", cwd=folder))
+    flow = run(program, "gradient-flow", cwd=folder)
     run(program, "corpus", "get", "brackets", cwd=folder)
     run(program, "train", "corpora/brackets.txt", "--max-steps", "3", "--hidden-size", "8", "--num-layers", "2",
         "--out", "run", cwd=folder)
     (folder / "settings.toml").write_text("length = 7\n")
-    assert len(run(program, "sample", "run", "--config", "settings.toml", cwd=folder)) == 7
-    assert "2 × 8 LSTM" in run(program, "info", "run", cwd=folder)
+    short_text = run(program, "sample", "run", "--config", "settings.toml", cwd=folder)
+    return Newcomer(version, text, text_again, cells, flow, short_text, run(program, "info", "run", cwd=folder))
+
+
+def is_served(seen: Newcomer) -> bool:
+    """Tell whether every command printed what it should."""
+    return (seen.version.startswith("charrnn ") and len(seen.text) == 40 and seen.text == seen.text_again
+            and seen.cells["characters"] > 10_000 and "python-docs" in seen.flow and len(seen.short_text) == 7
+            and "2 × 8 LSTM" in seen.info)
 
 
 @pytest.mark.parametrize("version", PYTHONS)
@@ -101,18 +123,21 @@ def test_a_fresh_environment(version: str, built: Path, tmp_path: Path) -> None:
     pip, [wheel] = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "--quiet"], built.glob("*.whl")
     run(*pip, "install", "--only-binary", ":all:", wheel, cwd=tmp_path)
     run(*pip, "check", cwd=tmp_path)
-    use(tmp_path / "venv" / "bin" / "charrnn", tmp_path)
+    seen = newcomer(tmp_path / "venv" / "bin" / "charrnn", tmp_path)
+    assert is_served(seen), seen
 
 
 def test_uv_tool(built: Path, tmp_path: Path) -> None:
     [wheel] = built.glob("*.whl")
     run(sys.executable, "-m", "uv", "tool", "install", "--python", sys.executable, wheel, cwd=tmp_path,
         UV_TOOL_DIR=str(tmp_path / "tools"), UV_TOOL_BIN_DIR=str(tmp_path / "bin"))
-    use(tmp_path / "bin" / "charrnn", tmp_path)
+    seen = newcomer(tmp_path / "bin" / "charrnn", tmp_path)
+    assert is_served(seen), seen
 
 
 def test_pipx(built: Path, tmp_path: Path) -> None:
     [wheel] = built.glob("*.whl")
     run(sys.executable, "-m", "pipx", "install", "--python", sys.executable, wheel, cwd=tmp_path,
         PIPX_HOME=str(tmp_path / "pipx"), PIPX_BIN_DIR=str(tmp_path / "bin"))
-    use(tmp_path / "bin" / "charrnn", tmp_path)
+    seen = newcomer(tmp_path / "bin" / "charrnn", tmp_path)
+    assert is_served(seen), seen

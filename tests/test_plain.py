@@ -23,6 +23,7 @@ from charrnn.model import initial_parameters
 from charrnn.plain import PlainGenerator, PlainNet, choose, is_short
 from charrnn.sampling import generate
 from charrnn.vocabulary import Vocabulary
+from tests.compilations import LISTENER
 from tests.reference.network import forward, zero_state
 
 V, H = 30, 24
@@ -143,14 +144,21 @@ def test_generated_texts_are_those_of_the_kernels(monkeypatch: pytest.MonkeyPatc
         config = SampleConfig(seed=7, **settings)
         with monkeypatch.context() as patch:
             patch.setattr(plain, "STEPS", {})
-            expected = list(generate(model, prime, config))
+            expected = list(generate(model, prime, config, at_once=True))
         patched = LanguageModel(model.checkpoint, threads=1)
-        found = list(generate(patched, prime, config))
+        found = list(generate(patched, prime, config, at_once=True))
         assert "network" not in vars(patched)  # there were no kernels
         assert [piece.text for piece in found] == [piece.text for piece in expected]
         one, other = found[-1].finished, expected[-1].finished
         assert one and other and (one.text, one.seed, one.stop) == (other.text, other.seed, other.stop)
         assert one.loss == pytest.approx(other.loss, abs=1e-5)
+
+
+def test_only_what_is_wanted_at_once_is_written_without_kernels() -> None:
+    exact, quick = language_model(), language_model()
+    list(generate(exact, "", SampleConfig(length=10)))
+    list(generate(quick, "", SampleConfig(length=10), at_once=True))
+    assert "network" in vars(exact) and "network" not in vars(quick)
 
 
 def test_kernels_write_what_overflows() -> None:
@@ -223,25 +231,13 @@ def test_what_is_short_depends_on_what_is_asked_for() -> None:
 def test_a_cell_without_a_step_writes_with_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(plain.STEPS, "gru")
     model = language_model("gru")
-    assert sum(len(piece.text) for piece in generate(model, "", SampleConfig(length=10))) == 10
+    assert sum(len(piece.text) for piece in generate(model, "", SampleConfig(length=10), at_once=True)) == 10
     assert "network" in vars(model)
 
 
 #: Writes in a new process and prints what was compiled.
-PROGRAM = """
-import json
-import charrnn, charrnn.kernels.jit  # which sets Numba up, so it comes first
-import numba.core.event
-
-class Compiled(numba.core.event.Listener):
-    names = []
-
-    def on_start(self, event):
-        self.names.append(event.data["dispatcher"].py_func.__qualname__)
-
-    def on_end(self, event):
-        pass
-
+PROGRAM = LISTENER + """
+import charrnn
 with numba.core.event.install_listener("numba:compile", Compiled()):
     model = charrnn.load("python-docs")
     texts = ["".join(model.generate(prime, length=100, **options)) for prime, options in (

@@ -98,7 +98,7 @@ def command(context: click.Context, checkpoint: str | None, prime: str | None, p
         from charrnn.sampling import generate, judged
 
         start = _prime(prime, prime_file, model, on_unknown)
-        pieces = generate(model, start, config, whole=as_json or bool(novelty))
+        pieces = generate(model, start, config, whole=as_json or bool(novelty), at_once=not as_json)
         if novelty:
             from charrnn.corpus import read_text
 
