@@ -168,13 +168,13 @@ def _memory() -> Iterator[tuple[str, Callable[[], Result]]]:
 
 
 def _seconds(name: str, command: list[str], limit: float, runs: int, environment: dict[str, str] | None = None,
-             until: str | None = None) -> Result:
-    """Time a command to its end, or until it has written `until` ("": anything)."""
+             until: str | None = None, folder: str | None = None) -> Result:
+    """Time a command, run in a folder, to its end, or until it has written `until` ("": anything)."""
     times = []
     for _ in range(runs):
         start = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-m", "charrnn", *command], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, env=os.environ | (environment or {}))
+                                   stderr=subprocess.DEVNULL, env=os.environ | (environment or {}), cwd=folder)
         assert process.stdout is not None
         written = b""
         while until is not None and (not written or until.encode() not in written):
@@ -213,8 +213,14 @@ def _start() -> Iterator[tuple[str, Callable[[], Result]]]:
             return _seconds("start: the first sample ever, 200 characters (at most)", command, 1, 7,
                             {"CHARRNN_CACHE": folder})
 
+    def first_look() -> Result:  # nor here
+        with tempfile.TemporaryDirectory() as folder:
+            return _seconds("start: the first inspect-cells ever (at most)", ["inspect-cells"], 1, 7,
+                            {"CHARRNN_CACHE": folder + "/cache"}, folder=folder)
+
     yield "start: first run", first_run
     yield "start: first sample", first_sample
+    yield "start: first look at cells", first_look
     yield "start: sample", sample
 
 

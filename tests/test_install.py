@@ -88,6 +88,7 @@ class Newcomer:
     version: str
     text: str
     text_again: str  # by the model's name, with the same seed
+    first_look: str
     cells: dict[str, Any]
     flow: str
     short_text: str  # of the length in a settings file
@@ -100,6 +101,7 @@ def newcomer(program: Path, folder: Path) -> Newcomer:
     version = run(program, "--version", cwd=folder)
     text = run(program, "sample", *sampled, cwd=folder)
     text_again = run(program, "sample", "python-docs", *sampled, cwd=folder)
+    first_look = run(program, "inspect-cells", cwd=folder)
     cells = json.loads(run(program, "inspect-cells", "--json", cwd=folder))
     flow = run(program, "gradient-flow", cwd=folder)
     run(program, "corpus", "get", "brackets", cwd=folder)
@@ -107,14 +109,15 @@ def newcomer(program: Path, folder: Path) -> Newcomer:
         "--out", "run", cwd=folder)
     (folder / "settings.toml").write_text("length = 7\n")
     short_text = run(program, "sample", "run", "--config", "settings.toml", cwd=folder)
-    return Newcomer(version, text, text_again, cells, flow, short_text, run(program, "info", "run", cwd=folder))
+    info = run(program, "info", "run", cwd=folder)
+    return Newcomer(version, text, text_again, first_look, cells, flow, short_text, info)
 
 
 def is_served(seen: Newcomer) -> bool:
     """Tell whether every command printed what it should."""
     return (seen.version.startswith("charrnn ") and len(seen.text) == 40 and seen.text == seen.text_again
-            and seen.cells["characters"] > 10_000 and "python-docs" in seen.flow and len(seen.short_text) == 7
-            and "2 × 8 LSTM" in seen.info)
+            and "when this model was made" in seen.first_look and seen.cells["characters"] > 10_000
+            and "python-docs" in seen.flow and len(seen.short_text) == 7 and "2 × 8 LSTM" in seen.info)
 
 
 @pytest.mark.parametrize("version", PYTHONS)

@@ -4,6 +4,7 @@
 
 The text is the built-in corpus `python-docs`, which differs a little from one Python to the next, so run this with the
 Python that the present model names: `charrnn info python-docs` shows the number of characters and all settings.
+`python tools/inspect_shipped_model.py` is to follow.
 """
 
 from __future__ import annotations

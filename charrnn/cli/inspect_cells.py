@@ -32,6 +32,7 @@ charrnn inspect-cells checkpoints/logs --regex 'date=[0-9]{4}-[0-9]{2}-[0-9]{2}'
 """
 
 _TOP = 5  # findings on a terminal
+_CONTEXT = 300  # characters of an excerpt
 _LIVE = {name: settings.SAMPLED_TEXT.get(name) or settings.CHOICE[name] for name in ("length", "temperature")}
 
 
@@ -65,8 +66,8 @@ class CellName(click.ParamType):
         help="State or gate that colours the text.")
 @option("What is shown", "--top", type=click.IntRange(min=0), metavar="N",
         show_default=f"{_TOP} in the table, all elsewhere", help="The N best findings.")
-@option("What is shown", "--context", "around", type=click.IntRange(min=1), default=300, show_default=True, metavar="N",
-        help="Characters of an excerpt.")
+@option("What is shown", "--context", "around", type=click.IntRange(min=1), default=_CONTEXT, show_default=True,
+        metavar="N", help="Characters of an excerpt.")
 @option("What is shown", "--position", type=click.IntRange(min=0), metavar="N",
         help="How much each character before moved the prediction after character N, counted from 0.")
 @option("Live text", "--sample", is_flag=True, help="Generate text, coloured by --cell or else the best finding's.")
@@ -85,8 +86,8 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
     """Find what single cells react to, and show it, with how strong the evidence is.
 
     CHECKPOINT is a checkpoint file or a run folder; without it, the newest run under checkpoints/, or else the small
-    model that comes with charrnn. TEXT is a file or folder, or - for standard input; without it, the validation part of
-    the text that the model was trained on.
+    model that comes with charrnn, of which a first look is shown where nothing else is given. TEXT is a file or folder,
+    or - for standard input; without it, the validation part of the text that the model was trained on.
     """
     given = context.params
     _refuse_contradictions(context)
@@ -102,6 +103,8 @@ def command(context: click.Context, checkpoint: str | None, text: str | None, **
         if path is not None:
             check_output(path, mark)
     with loaded(checkpoint, given["threads"]) as (path, model):
+        if not _is_specific(context) and _show_first_look(path, model):
+            return 0
         source, cell = _cell(context, model)
         if given["sample"] and cell is not None:
             return _write_live(context, model, cell, source)
@@ -134,6 +137,30 @@ def _refuse_contradictions(context: click.Context) -> None:
                            ("position", "--position")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and given["sample"]:
             raise click.UsageError(f"--sample shows text as it is generated: leave out {spelling}", context)
+
+
+def _is_specific(context: click.Context) -> bool:
+    """Return whether anything is given that says what to inspect or how to show it; the environment cannot."""
+    silent = ParameterSource.DEFAULT, ParameterSource.ENVIRONMENT
+    return any(context.get_parameter_source(name) not in silent for name in context.params if name != "threads")
+
+
+def _show_first_look(path: Path, model: LanguageModel) -> bool:
+    """Show what came with a model that is in the box; return whether anything did."""
+    from charrnn.cli.models import model_name
+    from charrnn.console.cells import first_look_page
+    from charrnn.console.stdio import say, write
+    from charrnn.console.terminal import render
+    from charrnn.inspection.first_look import first_look
+    from charrnn.run_folder import is_shipped
+
+    look = first_look(path, model.checkpoint, top=_TOP, context=_CONTEXT) if is_shipped(path) else None
+    if look is None:
+        return False
+    name = model_name(path)
+    say(f"a first look at {name}, which comes with charrnn; `charrnn inspect-cells {name}` inspects it in full")
+    write(render(first_look_page(look, _TOP)))
+    return True
 
 
 def _cell(context: click.Context, model: LanguageModel) -> tuple[str, tuple[int, int] | None]:

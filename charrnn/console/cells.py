@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from charrnn.inspection.connectivity import Influences
     from charrnn.inspection.findings import Ablation, Finding, Inspection
+    from charrnn.inspection.first_look import FirstLook
     from charrnn.inspection.views import View
 
 _METRICS = {"auc": "AUC", "r2": "R²"}
@@ -56,6 +57,18 @@ def findings_page(inspection: Inspection, views: Sequence[View], top: int,
     if inspection.findings:
         parts.append(Text(RULE, "dim"))
     return Group(*parts)
+
+
+def first_look_page(look: FirstLook, top: int) -> RenderableType:
+    """Return the `top` best of the findings that came with a model as a table, and what its cells do on a text."""
+    found = _found(look.findings)
+    parts: list[RenderableType] = [
+        Text(f"{found}, as found in {count(look.characters)} characters when this model was made; "
+             f"in colour on {look.text.name}"),
+        Text(), findings_table(look.findings[:top])]
+    for view in look.views:
+        parts += [Text(), view_of(view)]
+    return Group(*parts, Text(), legend(), Text(RULE, "dim"))
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
@@ -152,12 +165,16 @@ def _effect(ablation: Ablation | None) -> str:
 
 
 def _summary(inspection: Inspection) -> Text:
-    labels = [finding.label for finding in inspection.findings]
-    found = ", ".join(f"{plural(labels.count(label), word)}" for label, word in
-                      (("cell", "cell"), ("candidate", "candidate"), ("correlate only", "mere correlate"))
-                      if label in labels)
-    return Text(f"{found or 'no cell found'} in {count(inspection.characters)} characters, "
+    return Text(f"{_found(inspection.findings)} in {count(inspection.characters)} characters, "
                 f"{inspection.seconds:.1f} s: {printable(inspection.checkpoint)}")
+
+
+def _found(findings: Sequence[Finding]) -> str:
+    """Return how many findings there are of each kind."""
+    labels = [finding.label for finding in findings]
+    return ", ".join(plural(labels.count(label), word) for label, word in
+                     (("cell", "cell"), ("candidate", "candidate"), ("correlate only", "mere correlate"))
+                     if label in labels) or "no cell found"
 
 
 def _names(title: str, names: Sequence[str]) -> Text:
