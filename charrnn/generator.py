@@ -39,7 +39,7 @@ def scratch_for(network: Network, states: np.ndarray, rows: int) -> kernel.Scrat
         states=np.zeros((layers, kinds, 2, rows, hidden), dtype),
         tape=np.zeros((rows, network.cell.kept * hidden), dtype),
         logits=np.zeros((1, rows, len(network.weights.output_bias)), dtype),
-        order=np.zeros((rows, network.config.vocab_size), np.int64))
+        order=np.zeros((rows, network.config.vocab_size), np.int64), units=network.config.hidden_size)
     scratch.states[:, :, 0] = states
     return scratch
 

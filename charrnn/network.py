@@ -147,7 +147,8 @@ class Network:
             outputs=zeros(layers, steps, batch, hidden) if training and config.dropout else zeros(0, 0, 0, 0),
             logits=zeros(steps, batch, vocab), dh=zeros(steps, batch, hidden) if training else zeros(0, 0, hidden),
             dembedded=zeros(steps, batch, looks_up) if looks_up else zeros(0, 0, 0),
-            dstates=zeros(layers, len(cell.states), batch, hidden) if training else zeros(0, 0, 0, 0))
+            dstates=zeros(layers, len(cell.states), batch, hidden) if training else zeros(0, 0, 0, 0),
+            units=config.hidden_size)
         self.states = zeros(layers, len(cell.states), batch, hidden)
         self._losses = np.zeros((steps, batch), self.dtype)
         # The recurrent weights without the connections that an update leaves out, and whether these are packed now.

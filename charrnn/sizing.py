@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from charrnn.cells import get_cell
 from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
 from charrnn.network import choose_precision, step_operations, training_rate
 from charrnn.threads import thread_count
@@ -55,9 +56,9 @@ SPARES_NONE, SPARES_ALL, TIED_SPARES = 128, 640, 0.75
 #: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
 SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 
-#: The learning rate of Adam for two layers of 256 units, its factors for one layer and for tied weights, and the
-#: characters of a step below which it is lower.
-LR, LR_ALONE, LR_TIED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 1024
+#: The learning rate of Adam for two layers of 256 units; its factors for one layer, for tied weights, and for cells
+#: whose output is normalised, and so larger than that of others; and the characters of a step below which it is lower.
+LR, LR_ALONE, LR_TIED, LR_NORMALISED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 0.3, 1024
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
         factor = (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
+        if get_cell(settings.get("cell", ModelConfig.cell)).normalised:
+            factor *= LR_NORMALISED
         rate = LR * factor * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
         settings.setdefault("lr", float(f"{min(rate, 1e-2):.1g}"))
     chosen = {name: value for name, value in settings.items() if name not in given}

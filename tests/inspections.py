@@ -52,7 +52,7 @@ def inspection(text: str = TEXT, *findings: Finding, layers: int = 2, units: int
         checkpoint="runs/made-up", characters=len(ids), seconds=1.5, findings=findings,
         none_found=("line_position", "inside_url"), dropped={"inside_latex_math": "fewer than 200 places"},
         text=text, ids=ids,
-        signals=Signals("c" if cell == "lstm" else "h", levels),
+        signals=Signals("c" if cell == "lstm" else "h", levels, cell == "lstm"),
         best={"line_position": BestUnit(layer=1, unit=6, metric="r2", score=0.42, baseline=0.4, untrained=0.1,
                                         gain=0.03, p_value=0.5)},
         features={"inside_double_quotes": quoted, "line_position": line},

@@ -39,7 +39,12 @@ def rnn(z: Array, u: Array, b_apart: Array, h: Array) -> list[Array]:
     return [np.tanh(z)]
 
 
-EQUATIONS = {"lstm": lstm, "gru": gru, "rnn": rnn}
+def lnlstm(z: Array, u: Array, b_apart: Array, h: Array, c: Array) -> list[Array]:
+    q, c = lstm(z, u, b_apart, h, c)
+    return [q / np.sqrt((q**2).mean() + 1e-5), c]
+
+
+EQUATIONS = {"lstm": lstm, "gru": gru, "rnn": rnn, "lnlstm": lnlstm}
 
 
 @functools.cache
@@ -50,11 +55,11 @@ def compiled(name: str) -> tuple[Any, Any]:
 
     @numba.njit
     def step(z: Any, u: Any, bias_apart: Any, states: Any, t: Any, b: Any, tape: Any) -> None:
-        forward(z, u, bias_apart, states, t, b, tape)
+        forward(z, u, bias_apart, states, t, b, tape, H)
 
     @numba.njit
     def back(z: Any, states: Any, t: Any, b: Any, tape: Any, dh: Any, dstates: Any) -> None:
-        backward(z, states, t, b, tape, dh, dstates)
+        backward(z, states, t, b, tape, dh, dstates, H)
 
     return step, back
 

@@ -167,10 +167,12 @@ def test_the_library_reads_the_same_arrays() -> None:
 def test_pytorch_reads_the_weights(tmp_path: Path, cell: str) -> None:
     torch = pytest.importorskip("torch")
     safetensors_torch = pytest.importorskip("safetensors.torch")
+    from tests.reference.pytorch import LAYERS
+
     checkpoint = make(model=ModelConfig(vocab_size=5, cell=cell, hidden_size=3), training_state={})
     save_checkpoint(tmp_path / "best.safetensors", checkpoint)
     loaded = safetensors_torch.load_file(tmp_path / "best.safetensors")
-    module = getattr(torch.nn, cell.upper())(5, 3, checkpoint.model.num_layers)
+    module = LAYERS[cell](5, 3, checkpoint.model.num_layers)
     module.load_state_dict({name[len("rnn."):]: tensor for name, tensor in loaded.items() if name.startswith("rnn.")})
     for name, parameter in module.named_parameters():
         np.testing.assert_array_equal(parameter.detach().numpy(), checkpoint.weights[f"rnn.{name}"])

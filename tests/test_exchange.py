@@ -65,6 +65,11 @@ def test_pytorch_computes_the_same_with_the_printed_loader(cell: str, layers: in
     code = pytorch_loader(model.model, path)
     assert len(code.splitlines()) <= 10
     names = executed(code)
+    if "model" not in names:  # no module of PyTorch computes this one: the code goes from step to step
+        assert cell == "lnlstm"
+        names = executed(code.replace("[[0]]", repr(ids_of(batch=3).tolist())))
+        np.testing.assert_allclose(names["logits"], our_logits(model, ids_of(batch=3))[-1], atol=1e-4)
+        return
     ids = torch.from_numpy(ids_of())
     one_hot = torch.nn.functional.one_hot(ids, len(CHARACTERS)).float()
     inputs = names["model"]["embedding"](ids) if embedding else one_hot
@@ -90,10 +95,11 @@ def test_onnx_runtime_computes_the_same_step_by_step(cell: str, layers: int, emb
         logits, *after = session.run(None, {"ids": row[None], **states})
         np.testing.assert_allclose(logits[0], expected[step], atol=1e-4)
         states = dict(zip(names, after))
-    whole, *after = session.run(None, {"ids": ids, **{name: np.zeros_like(states[name]) for name in names}})
-    np.testing.assert_allclose(whole, expected, atol=1e-4)
-    for name, state in zip(names, after):
-        np.testing.assert_allclose(state, states[name], atol=1e-5)
+    if cell != "lnlstm":  # which normalises between steps, so that its graph is of one
+        whole, *after = session.run(None, {"ids": ids, **{name: np.zeros_like(states[name]) for name in names}})
+        np.testing.assert_allclose(whole, expected, atol=1e-4)
+        for name, state in zip(names, after):
+            np.testing.assert_allclose(state, states[name], atol=1e-5)
     code = onnx_loader(model, path)
     assert len(code.splitlines()) <= 10
     found = executed(code)
@@ -131,7 +137,7 @@ def foreign(torch: Any, cell: str, embedded: bool, bias: bool = True, tied: bool
     return Model()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize(("embedded", "bias", "tied", "key"), [
     (True, True, False, None), (False, True, False, "model_state_dict"), (True, False, False, "state_dict"),
     (True, True, True, None), (True, False, True, None)])

@@ -40,6 +40,9 @@ def reference_logits(net: Network, ids: np.ndarray, holds: list[tuple[int, int, 
                     if cell == "lstm":
                         output_gate = tape.saved[0][3]
                         state[0][0, unit] = output_gate[0, unit] * np.tanh(value)
+                    if cell == "lnlstm":
+                        q = tape.saved[0][2][3] * np.tanh(state[1])  # of the units held before as well
+                        state[0] = q / np.sqrt((q**2).mean() + 1e-5)
             states[k] = tuple(state)
             x = state[0][None]
         logits.append(x[0, 0] @ weights["output.weight"].T + weights["output.bias"])

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from charrnn import plain
-from charrnn.cells import CELLS
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import CellHold, ModelConfig, SampleConfig, TextConfig, TrainConfig
 from charrnn.generator import Generator, random_key, random_numbers, sample_seed
@@ -64,7 +63,7 @@ class Writer(PlainGenerator):
 
 
 @pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", plain.STEPS)
 def test_nets_follow_the_equations(cell: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model, ids = language_model(cell, **settings), np.random.default_rng(0).integers(0, V, 40)
     weights = {name: value.astype(np.float64) for name, value in model.checkpoint.weights.items()}
@@ -84,7 +83,7 @@ def test_nets_follow_the_equations(cell: str, settings: dict[str, Any], monkeypa
 
 
 @pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", plain.STEPS)
 def test_texts_are_those_of_the_kernels(cell: str, settings: dict[str, Any]) -> None:
     chars = 0
     for seed in range(3):
@@ -102,7 +101,7 @@ def test_texts_are_those_of_the_kernels(cell: str, settings: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("choice", [{}, {"temperature": 0.3}, {"until_line": 9}, {"argmax": True}])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", plain.STEPS)
 def test_kernels_go_on_where_a_draw_is_not_clear(cell: str, choice: dict[str, Any],
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "MARGIN", 3e-3)

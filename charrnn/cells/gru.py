@@ -31,7 +31,7 @@ def _advance(r, z, n, u, bias_apart, h_prev, hidden, h):
 
 
 @jit(inner=True)
-def forward(z, u, bias_apart, states, t, b, tape):
+def forward(z, u, bias_apart, states, t, b, tape, units):
     """One step of one row; the arguments are those of `Cell`, state (h,), tape W_hn h + b_hn."""
     n = states.shape[3]
     _apply_sigmoid(z[:2 * n])
@@ -39,7 +39,7 @@ def forward(z, u, bias_apart, states, t, b, tape):
 
 
 @jit(inner=True)
-def hold(z, states, t, b, tape, unit, value):
+def hold(z, states, t, b, tape, unit, value, units):
     """Put `value` in the place of h' of one unit."""
     states[0, t + 1, b, unit] = value
 
@@ -59,7 +59,7 @@ def _retreat(r, z, n, hidden, h_prev, dh_out, dh_next):
 
 
 @jit(inner=True)
-def backward(z, states, t, b, tape, dh, dstates):
+def backward(z, states, t, b, tape, dh, dstates, units):
     """One step back of one row; the arguments are those of `Cell`."""
     n = states.shape[3]
     _retreat(z[:n], z[n:2 * n], z[2 * n:], tape, states[0, t, b], dh, dstates[0, b])

@@ -39,7 +39,7 @@ def _advance(i, f, g, o, c_prev, c, h):
 
 
 @jit(inner=True)
-def forward(z, u, bias_apart, states, t, b, tape):
+def forward(z, u, bias_apart, states, t, b, tape, units):
     """One step of one row; the arguments are those of `Cell`, states (h, c)."""
     n = states.shape[3]
     _apply_sigmoid(z[:2 * n])
@@ -50,7 +50,7 @@ def forward(z, u, bias_apart, states, t, b, tape):
 
 
 @jit(inner=True)
-def hold(z, states, t, b, tape, unit, value):
+def hold(z, states, t, b, tape, unit, value, units):
     """Put `value` in the place of c' of one unit; h' = o * tanh(c') follows."""
     states[1, t + 1, b, unit] = value
     states[0, t + 1, b, unit] = z[3 * states.shape[3] + unit] * tanh(states[1, t + 1, b, unit])
@@ -71,7 +71,7 @@ def _retreat(i, f, g, o, c_prev, c, dh_out, dh_next, dc):
 
 
 @jit(inner=True)
-def backward(z, states, t, b, tape, dh, dstates):
+def backward(z, states, t, b, tape, dh, dstates, units):
     """One step back of one row; the arguments are those of `Cell`."""
     n = states.shape[3]
     _retreat(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], dh,

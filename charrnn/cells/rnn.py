@@ -21,13 +21,13 @@ def _advance(z, h):
 
 
 @jit(inner=True)
-def forward(z, u, bias_apart, states, t, b, tape):
+def forward(z, u, bias_apart, states, t, b, tape, units):
     """One step of one row; the arguments are those of `Cell`, state (h,)."""
     _advance(z, states[0, t + 1, b])
 
 
 @jit(inner=True)
-def hold(z, states, t, b, tape, unit, value):
+def hold(z, states, t, b, tape, unit, value, units):
     """Put `value` in the place of h' of one unit."""
     states[0, t + 1, b, unit] = value
 
@@ -40,7 +40,7 @@ def _retreat(z, h, dh_out, dh_next):
 
 
 @jit(inner=True)
-def backward(z, states, t, b, tape, dh, dstates):
+def backward(z, states, t, b, tape, dh, dstates, units):
     """One step back of one row; the arguments are those of `Cell`."""
     _retreat(z, states[0, t + 1, b], dh, dstates[0, b])
     dstates[0, b][:] = 0  # h reaches the step through the recurrent product alone

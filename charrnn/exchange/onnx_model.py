@@ -1,8 +1,9 @@
 """ONNX: a model as one graph of standard operators, states in and states out.
 
 Inputs are `ids` (time, batch) int64 and the states before, `h` and for an LSTM `c`, each (layers, batch, hidden);
-outputs are `logits` (time, batch, vocabulary) and the states after, `h_out` and `c_out`. Time and batch are free, so
-one step is a window of length 1. Configuration and vocabulary are JSON in the metadata, under "charrnn".
+outputs are `logits` (time, batch, vocabulary) and the states after, `h_out` and `c_out`. Batch is free, and so is time,
+of which a step is a window of length 1; but where a cell normalises its output, which no operator does between two
+steps, time is 1. Configuration and vocabulary are JSON in the metadata, under "charrnn".
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from charrnn.cells import get_cell
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.exchange.libraries import library
+from charrnn.kernels.cell import NORM_EPSILON
 from charrnn.storage import write_atomically
 
 # Operator set 17 and format 8, of 2022, hold all that is needed, and older runtimes read them too.
@@ -26,6 +28,7 @@ _OPSET, _IR_VERSION = 17, 8
 #: For each cell ONNX's operator, the order in which that takes our gates, and its attributes.
 _OPERATORS: dict[str, tuple[str, str, dict[str, int]]] = {
     "lstm": ("LSTM", "iofg", {}),
+    "lnlstm": ("LSTM", "iofg", {}),
     "gru": ("GRU", "zrn", {"linear_before_reset": 1}),  # as in PyTorch: the reset gate acts after the product
     "rnn": ("RNN", "n", {}),
 }
@@ -68,7 +71,8 @@ def _model(checkpoint: Checkpoint) -> Any:
     rows = np.concatenate([np.arange(config.hidden_size) + cell.gates.index(gate) * config.hidden_size
                            for gate in order])
     nodes: list[Any] = []
-    constants: dict[str, np.ndarray] = {"time_axis": np.array([1], np.int64)}
+    constants: dict[str, np.ndarray] = {"norm_epsilon": np.array(NORM_EPSILON, np.float32)} if cell.normalised else \
+        {"time_axis": np.array([1], np.int64)}
 
     def node(kind: str, inputs: list[str], outputs: list[str], **more: Any) -> None:
         nodes.append(helper.make_node(kind, inputs, outputs, **more))
@@ -90,23 +94,33 @@ def _model(checkpoint: Checkpoint) -> Any:
         names["b"] = f"rnn.bias_l{layer}"
         constants[names["b"]] = np.concatenate(
             [weights[f"rnn.bias_{which}_l{layer}"][rows] for which in ("ih", "hh")])[None]
+        after = [f"{state}_{layer}_out" for state in cell.states]
+        own = [f"q_{layer}", *after[1:]] if cell.normalised else after
         node(operator, [below, names["w"], names["r"], names["b"], "", *(f"{state}_{layer}" for state in cell.states)],
-             [f"y_{layer}", *(f"{state}_{layer}_out" for state in cell.states)],
-             hidden_size=config.hidden_size, **attributes)
+             [f"y_{layer}", *own], hidden_size=config.hidden_size, **attributes)
         below = f"above_{layer}"
-        node("Squeeze", [f"y_{layer}", "time_axis"], [below])  # (time, directions = 1, batch, hidden)
+        if cell.normalised:
+            node("Mul", [own[0], own[0]], [f"squares_{layer}"])
+            node("ReduceMean", [f"squares_{layer}"], [f"mean_{layer}"], axes=[2])
+            node("Add", [f"mean_{layer}", "norm_epsilon"], [f"shifted_{layer}"])
+            node("Sqrt", [f"shifted_{layer}"], [f"norm_{layer}"])
+            node("Div", [own[0], f"norm_{layer}"], [after[0]])
+            node("Identity", [after[0]], [below])  # (directions = 1, batch, hidden) is (time = 1, batch, hidden)
+        else:
+            node("Squeeze", [f"y_{layer}", "time_axis"], [below])  # (time, directions = 1, batch, hidden)
     for state in cell.states:
         node("Concat", [f"{state}_{layer}_out" for layer in range(config.num_layers)], [f"{state}_out"], axis=0)
     constants |= {"output.weight": weights["output.weight"].T, "output.bias": weights["output.bias"]}
     node("MatMul", [below, "output.weight"], ["products"])
     node("Add", ["products", "output.bias"], ["logits"])
 
+    time = 1 if cell.normalised else "time"
     state_shape = [config.num_layers, "batch", config.hidden_size]
     graph = helper.make_graph(
         nodes, "charrnn",
-        [helper.make_tensor_value_info("ids", types.INT64, ["time", "batch"]),
+        [helper.make_tensor_value_info("ids", types.INT64, [time, "batch"]),
          *(helper.make_tensor_value_info(state, types.FLOAT, state_shape) for state in cell.states)],
-        [helper.make_tensor_value_info("logits", types.FLOAT, ["time", "batch", config.vocab_size]),
+        [helper.make_tensor_value_info("logits", types.FLOAT, [time, "batch", config.vocab_size]),
          *(helper.make_tensor_value_info(f"{state}_out", types.FLOAT, state_shape) for state in cell.states)],
         [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()])
     model = helper.make_model(graph, producer_name="charrnn", producer_version=charrnn.__version__,

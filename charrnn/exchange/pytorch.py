@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.cells import get_cell
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.exchange.libraries import library
+from charrnn.kernels.cell import NORM_EPSILON
 from charrnn.storage import printable, storage_error, write_atomically
 
 #: What others call the state dict where a file holds more than that.
@@ -49,6 +51,8 @@ def write_pytorch(checkpoint: Checkpoint, path: Path) -> None:
 
 def pytorch_loader(config: ModelConfig, path: Path) -> str:
     """Return Python code that loads a written file and reads a character with it."""
+    if get_cell(config.cell).normalised:
+        return _loader_by_step(config, path)
     vocab, hidden, embedding = config.vocab_size, config.hidden_size, config.embedding_size
     modules = [f'"rnn": torch.nn.{config.cell.upper()}({embedding or vocab}, {hidden}, {config.num_layers})',
                f'"output": torch.nn.Linear({hidden}, {vocab})']
@@ -66,6 +70,25 @@ def pytorch_loader(config: ModelConfig, path: Path) -> str:
         f'h, state = model["rnn"]({inputs}, None)  # None: a state of zeros',
         'logits = model["output"](h)  # (time, batch, vocabulary)',
         "print(characters[logits[-1, 0].argmax()])  # what most probably follows",
+    ]) + "\n"
+
+
+def _loader_by_step(config: ModelConfig, path: Path) -> str:
+    """As `pytorch_loader`, of an LSTM whose output is normalised between the steps, which no module of PyTorch does."""
+    vocab, hidden, layers = config.vocab_size, config.hidden_size, config.num_layers
+    inputs = 'w["embedding.weight"][ids]' if config.embedding_size else f"F.one_hot(ids, {vocab}).float()"
+    return "\n".join([
+        "import torch, torch.nn.functional as F",
+        f"saved = torch.load({str(path)!r}, weights_only=True)",
+        'w, characters = saved["state_dict"], [chr(code) for code in saved["vocabulary"]["code_points"]]',
+        "ids = torch.tensor([[0]])  # (time, batch); 0 stands for characters[0]",
+        f"state = [(torch.zeros(ids.shape[1], {hidden}),) * 2] * {layers}  # h and c (batch, hidden) of each layer",
+        f"for x, k in ((x, k) for x in {inputs} for k in range({layers})):",
+        "    h, c = torch.lstm_cell(state[k - 1][0] if k else x, state[k], "
+        '*(w[f"rnn.{of}_l{k}"] for of in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))',
+        f"    state[k] = F.rms_norm(h, ({hidden},), eps={NORM_EPSILON}), c",
+        'logits = F.linear(state[-1][0], w["output.weight"], w["output.bias"])  # (batch, vocabulary)',
+        "print(characters[logits[0].argmax()])  # what most probably follows",
     ]) + "\n"
 
 

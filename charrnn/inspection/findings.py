@@ -124,12 +124,14 @@ class Signals:
 
     Attributes
     ----------
-    source : name of the state; other states than h are squashed by tanh.
+    source : name of the state.
     levels : (L, H, N) uint16, from 0 for -1 to `LEVELS` - 1 for 1.
+    squashed : whether these are of its tanh, since it may lie beyond -1 and 1.
     """
 
     source: str
     levels: np.ndarray
+    squashed: bool
 
     def values(self, layer: int, unit: int) -> np.ndarray:
         """Return one unit's signal, (N,) float32."""

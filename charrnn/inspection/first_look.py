@@ -99,15 +99,15 @@ def _views(checkpoint: Checkpoint, findings: tuple[Finding, ...], ids: np.ndarra
     first = {(found.layer, found.unit): found for found in reversed(findings)}  # the best one about each cell
     findings = tuple(found for found in findings if found is first[found.layer, found.unit])
     net, code_points = PlainNet(checkpoint.model, checkpoint.weights), checkpoint.vocabulary.code_points[ids]
-    index = {state: k for k, state in enumerate(get_cell(checkpoint.model.cell).states)}
+    cell = get_cell(checkpoint.model.cell)
     values, states = np.zeros((len(findings), len(ids)), np.float32), net.start()
     for t, id_ in enumerate(ids.tolist()):
         states = net.read(id_, states)
         for k, found in enumerate(findings):
-            values[k, t] = states[found.layer][index[found.source]][found.unit]
+            values[k, t] = states[found.layer][cell.states.index(found.source)][found.unit]
     views = []
     for found, signal in zip(findings, values):
-        signal = signal if found.source == "h" else np.tanh(signal)  # only h is sure to lie between -1 and 1
+        signal = signal if cell.is_bounded(found.source) else np.tanh(signal)
         start, stop = excerpt(signal, context, newlines=code_points == ord("\n"))
         views.append(View(layer=found.layer, unit=found.unit, source=found.source, feature=found.feature,
                           metric=found.metric, score=found.score, label=found.label, start=start,

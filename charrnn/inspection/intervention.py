@@ -80,7 +80,7 @@ class Interventions:
         self._snapshots = survey.snapshots
         self._team, self._seed = team, seed
         self._read: dict[tuple[int, bytes, bytes], dict[tuple[int, float] | None, np.ndarray]] = {}
-        self._squashed = survey.signals.source != "h"
+        self._squashed = survey.signals.squashed
 
     def ablate(self, feature: Tracked, layer: int, unit: int) -> Ablation | None:
         """Return what holding a unit does to what the feature predicts, or None where the text has too little of it."""

@@ -21,7 +21,7 @@ def generate_with_values(model: LanguageModel, prime: str, config: SampleConfig,
     ----------
     prime, config : as for `charrnn.sampling.generate`; one text is written.
     cell : (layer, unit).
-    source : state or gate of the cell; a state other than h is squashed by tanh.
+    source : state or gate of the cell; a state that may lie beyond -1 and 1 is squashed by tanh.
 
     Raises
     ------
@@ -53,6 +53,6 @@ class _Reader:
         window = network.forward(np.ascontiguousarray(ids[:, None]))
         if source in network.cell.states:
             values = window.states[self._layer, network.cell.states.index(source), 1:len(ids) + 1, 0, self._unit]
-            return np.tanh(values) if source != "h" else values.copy()
+            return values.copy() if network.cell.is_bounded(source) else np.tanh(values)
         column = network.cell.gates.index(source) * window.states.shape[-1] + self._unit
         return window.z[self._layer, :len(ids), 0, column].copy()

@@ -46,7 +46,7 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
     source : the state or gate whose values are the signals.
     """
     cell, layers, hidden = get_cell(config.cell), config.num_layers, config.hidden_size
-    levels = np.zeros((layers, hidden, len(ids)), np.uint16)
+    levels, squashed = np.zeros((layers, hidden, len(ids)), np.uint16), not cell.is_bounded(source)
     losses = np.zeros(len(ids), np.float32)
     expected = np.zeros((len(ids), min(_EXPECTED, config.vocab_size)), ids.dtype)
     probabilities = np.zeros(expected.shape, np.float32)
@@ -57,7 +57,7 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
 
     for number, piece in enumerate(read(config, weights, ids, threads=team.size, precision=precision)):
         count_gates = number % sampled == 0
-        team.run(functools.partial(_collect, piece, source, levels, counters if count_gates else {}))
+        team.run(functools.partial(_collect, piece, source, squashed, levels, counters if count_gates else {}))
         _keep(piece, snapshots)
         counted += int((len(piece.logits) - piece.skip).sum()) * count_gates
         logits = piece.logits - piece.logits.max(axis=2, keepdims=True)
@@ -74,27 +74,28 @@ def survey(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarr
     gates = {gate: GateUse(shut=(shut / counted).astype(np.float32), open=(wide / counted).astype(np.float32),
                            mean=(summed / counted).astype(np.float32))
              for gate, (shut, wide, summed, lowest) in counters.items() if (lowest >= 0).all()}
-    return Survey(Signals(source, levels), Predictions(losses[:-1], expected, probabilities), gates, snapshots)
+    return Survey(Signals(source, levels, squashed), Predictions(losses[:-1], expected, probabilities), gates,
+                  snapshots)
 
 
 def signals_alone(config: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.ndarray, source: str, team: Team,
                   precision: str) -> Signals:
     """Return every unit's signal over a text (N,), read in stretches: of a model that is compared and not shown."""
     levels = np.zeros((config.num_layers, config.hidden_size, len(ids)), np.uint16)
+    squashed = not get_cell(config.cell).is_bounded(source)
     for piece in read(config, weights, ids, rows=ROWS, threads=team.size, precision=precision):
-        team.run(functools.partial(_collect, piece, source, levels, {}))
-    return Signals(source, levels)
+        team.run(functools.partial(_collect, piece, source, squashed, levels, {}))
+    return Signals(source, levels, squashed)
 
 
-def _collect(piece: Piece, source: str, levels: np.ndarray, counters: dict[str, np.ndarray], part: int,
-             parts: int) -> None:
+def _collect(piece: Piece, source: str, squashed: bool, levels: np.ndarray, counters: dict[str, np.ndarray],
+             part: int, parts: int) -> None:
     """Do share `part` of the units of a window: store their signals (L, H, N), count their gates (4, L, H)."""
     values = piece.states[source] if source in piece.states else piece.gates[source]
-    squash = int(source in piece.states and source != "h")  # only h is sure to lie between -1 and 1
     layers, hidden = levels.shape[:2]
     first, last = hidden * part // parts, hidden * (part + 1) // parts
     for layer in range(layers):
-        collect(values[layer], squash, levels[layer], piece.positions, piece.skip, first, last)
+        collect(values[layer], int(squashed), levels[layer], piece.positions, piece.skip, first, last)
         for gate, counter in counters.items():
             tally(piece.gates[gate][layer], SHUT, OPEN, *counter[:, layer], piece.skip, first, last)
 

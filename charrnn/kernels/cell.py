@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+#: Added to the mean square of a normalised output before its root is taken.
+NORM_EPSILON = 1e-5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -14,9 +17,9 @@ class Cell:
     The sweep over time, the matrix products and the memory are the same for all cells and live in
     `charrnn.kernels.sweep`. It calls, for every row of the batch,
 
-        forward(z, u, bias_apart, states, t, b, tape)
-        hold(z, states, t, b, tape, unit, value)
-        backward(z, states, t, b, tape, dh, dstates)
+        forward(z, u, bias_apart, states, t, b, tape, units)
+        hold(z, states, t, b, tape, unit, value, units)
+        backward(z, states, t, b, tape, dh, dstates, units)
 
     with, for G gates, S states and A kept values of H units each:
 
@@ -32,6 +35,7 @@ class Cell:
     dstates : (S, B, H), of which [:, b] is the gradient with respect to the states after the step; `backward` turns it
         into that with respect to the states before it, but for what flows through the recurrent product, which the
         sweep adds to h's.
+    units : H without the padding, in which all is 0 and has to stay so.
 
     `hold` comes after `forward` and puts `value` in the place of one unit of the state that lasts, the last of
     `states`; what follows from that state within the step, such as an LSTM's h from its c, it computes anew.
@@ -48,6 +52,7 @@ class Cell:
     apart : number of last gates whose recurrent product is not simply added to the input's.
     forget_gate : index of the gate whose bias starts at 1, or None.
     keep_gate : index of the gate that scales the old state within the new one, or None.
+    normalised : whether h is divided by its root mean square (and `NORM_EPSILON`) within each step.
     """
 
     name: str
@@ -57,6 +62,11 @@ class Cell:
     apart: int
     forget_gate: int | None
     keep_gate: int | None
+    normalised: bool = False
     forward: Callable[..., Any]
     hold: Callable[..., Any]
     backward: Callable[..., Any]
+
+    def is_bounded(self, source: str) -> bool:
+        """Return whether the values of a gate or state are sure to lie between -1 and 1."""
+        return source in self.gates or (source == "h" and not self.normalised)

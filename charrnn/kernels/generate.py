@@ -28,6 +28,7 @@ class Scratch(NamedTuple):
     tape: np.ndarray  # (B, A * H)
     logits: np.ndarray  # (1, B, V)
     order: np.ndarray  # (B, V) int64, ids by falling probability
+    units: int  # H without padding
 
 
 class Holds(NamedTuple):
@@ -143,7 +144,7 @@ def choose(logits, order, choice, u):
     return index, np.float64(own[index]) - top - np.log(total)
 
 
-def cell_hold(z, states, t, b, tape, unit, value):
+def cell_hold(z, states, t, b, tape, unit, value, units):
     """Stand-in for `Cell.hold`."""
     raise NotImplementedError
 
@@ -171,12 +172,14 @@ def advance(current, weights, scratch, holds, share):
         add_recurrent(states[0, 0:1], weights, layer, scratch.z, scratch.u, share)
         meet(share)
         for b in range(first, last):
-            cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias_apart[layer], states, 0, b, scratch.tape[b])
+            cell_forward(scratch.z[0, b], scratch.u[0, b], weights.bias_apart[layer], states, 0, b, scratch.tape[b],
+                         scratch.units)
         for k in range(holds.layer.size):
             if holds.layer[k] == layer:
                 for b in range(first, last):
                     if holds.row[k] < 0 or holds.row[k] == b:
-                        cell_hold(scratch.z[0, b], states, 0, b, scratch.tape[b], holds.unit[k], holds.value[k])
+                        cell_hold(scratch.z[0, b], states, 0, b, scratch.tape[b], holds.unit[k], holds.value[k],
+                                  scratch.units)
     meet(share)
     multiply_share(scratch.states[layers - 1, 0, 1:2], weights.output, scratch.logits, scratch.logits.shape[2], share,
                    REPLACE)

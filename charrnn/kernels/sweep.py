@@ -21,12 +21,12 @@ from charrnn.kernels.window import copy, input_weights, layer_inputs, layer_outp
 _CACHED = 128 * 1024
 
 
-def cell_forward(z, u, bias_apart, states, t, b, tape):
+def cell_forward(z, u, bias_apart, states, t, b, tape, units):
     """Stand-in for `Cell.forward`."""
     raise NotImplementedError
 
 
-def cell_backward(z, states, t, b, tape, dh, dstates):
+def cell_backward(z, states, t, b, tape, dh, dstates, units):
     """Stand-in for `Cell.backward`."""
     raise NotImplementedError
 
@@ -96,7 +96,7 @@ def forward_pass(ids, weights, window, share, dropout, key):
                 meet(share)
                 for b in range(first, last):
                     cell_forward(z[t, b], window.u[0, b], weights.bias_apart[layer], states, t, b,
-                                 window.tape[layer, t, b])
+                                 window.tape[layer, t, b], window.units)
                 meet(share)
         if dropout > 0:
             for t in range(steps):
@@ -139,7 +139,7 @@ def backward_pass(ids, weights, window, share, dropout, key, gradients, sums):
             start = max(end - block, 0)
             for t in range(end - 1, start - 1, -1):
                 for b in range(first, last):
-                    cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates)
+                    cell_backward(z[t, b], states, t, b, window.tape[layer, t, b], dh[t, b], dstates, window.units)
                 multiply(z[t:t + 1], weights.recurrent_back[layer], dstates[0:1], units, first, last, ADD)
                 if weights.apart_back.shape[1] > 0:
                     multiply(window.tape[layer, t:t + 1], weights.apart_back[layer], dstates[0:1], units, first, last,

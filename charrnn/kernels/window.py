@@ -46,6 +46,7 @@ class Window(NamedTuple):
     dh: np.ndarray  # (T, B, H) gradient of a layer's outputs
     dembedded: np.ndarray  # (T, B, E) gradient of `embedded`
     dstates: np.ndarray  # (L, S, B, H) gradient of the final states, then of the initial ones
+    units: int  # H without padding
 
 
 class ParameterViews(NamedTuple):

@@ -91,8 +91,8 @@ def _contents(inspection: Inspection, checkpoint: Checkpoint, facts: str, thread
 
 def _signal(inspection: Inspection) -> str:
     """Return what the values are."""
-    source = inspection.signals.source
-    return f"gate {source}" if source in inspection.gates else source if source == "h" else f"tanh {source}"
+    source, squashed = inspection.signals.source, inspection.signals.squashed
+    return f"gate {source}" if source in inspection.gates else f"tanh {source}" if squashed else source
 
 
 def _opening(inspection: Inspection, characters: int) -> int:

@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent
 
 #: Settings of the five updates; the norm limit bites in some of them and not in others.
 STEPS = 5
-CLIP_NORM = {"lstm": 0.15, "gru": 0.4, "rnn": 0.6}
+CLIP_NORM = {"lstm": 0.15, "gru": 0.4, "rnn": 0.6, "lnlstm": 1.5}
 BETA1, BETA2, WEIGHT_DECAY = 0.9, 0.99, 0.05
 LR = {"sgd": 0.1, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.02, "adamw": 0.02}
 
@@ -74,7 +74,7 @@ def draw(cell: str, case: Case, seed: int) -> dict[str, Any]:
 
     T, B, H, L = case.seq_len, case.batch_size, case.hidden_size, case.num_layers
     weights = {name: uniform(*shape) for name, shape in shapes(cell, case).items()}
-    state = [tuple(uniform(B, H) for _ in range(2 if cell == "lstm" else 1)) for _ in range(L)]
+    state = [tuple(uniform(B, H) for _ in range(2 if "lstm" in cell else 1)) for _ in range(L)]
     text = rng.integers(0, case.vocab_size, (T + 1, B))
     masks = None
     if case.dropout:
@@ -101,7 +101,7 @@ def load(cell: str, case: str) -> dict[str, Any]:
         return {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
 
     def state(name: str) -> list[tuple[np.ndarray, ...]]:
-        kinds, layers = range(2 if cell == "lstm" else 1), range(CASES[case].num_layers)
+        kinds, layers = range(2 if "lstm" in cell else 1), range(CASES[case].num_layers)
         return [tuple(arrays[f"{name}/{i}/{k}"] for i in kinds) for k in layers]
 
     return {

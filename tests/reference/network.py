@@ -4,7 +4,7 @@ Shapes: T steps, B streams, V characters, E embedding (0: one-hot), H hidden uni
 Weights are a dict under PyTorch's names: `embedding.weight` (V, E) when embedded; for each layer k
 `rnn.weight_ih_l{k}` (G·H, D), `rnn.weight_hh_l{k}` (G·H, H), `rnn.bias_ih_l{k}` and `rnn.bias_hh_l{k}` (G·H,), with
 one block of H rows a gate in the order of `GATES`; `output.weight` (V, H), `output.bias` (V,).
-A state is a list with one tuple a layer, (h, c) for lstm and (h,) for gru and rnn, each array (B, H).
+A state is a list with one tuple a layer, (h, c) for lstm and lnlstm and (h,) for gru and rnn, each array (B, H).
 
 In every cell a gate g sees two sums, one of the input and one of the previous output:
 
@@ -26,7 +26,8 @@ State = list[tuple[Array, ...]]
 Sums = dict[str, Array]  # one (B, H) array a gate
 
 #: Gates of each cell, in the order of their blocks of rows.
-GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",),
+         "lnlstm": ("i", "f", "g", "o")}
 
 
 def sigmoid(x: Array) -> Array:
@@ -105,8 +106,24 @@ def rnn_backward(saved: Any, dstate: tuple[Array, ...]) -> tuple[Sums, Sums, tup
     return sums, sums, (np.zeros_like(dh_new),)
 
 
-FORWARD = {"lstm": lstm_forward, "gru": gru_forward, "rnn": rnn_forward}
-BACKWARD = {"lstm": lstm_backward, "gru": gru_backward, "rnn": rnn_backward}
+def lnlstm_forward(inp: Sums, hid: Sums, state: tuple[Array, ...]) -> tuple[tuple[Array, ...], Any]:
+    """As `lstm_forward`, with h' divided by the root of its mean square over the units and 1e-5."""
+    (q, c_new), saved = lstm_forward(inp, hid, state)
+    norm = np.sqrt((q**2).mean(axis=1, keepdims=True) + 1e-5)
+    return (q / norm, c_new), (q, norm, saved)
+
+
+def lnlstm_backward(saved: Any, dstate: tuple[Array, ...]) -> tuple[Sums, Sums, tuple[Array, ...]]:
+    """Backward of `lnlstm_forward`."""
+    q, norm, saved_lstm = saved
+    dh_new, dc_new = dstate
+    dnorm = (-dh_new * q / norm**2).sum(axis=1, keepdims=True)
+    dq = dh_new / norm + dnorm * q / norm / q.shape[1]
+    return lstm_backward(saved_lstm, (dq, dc_new))
+
+
+FORWARD = {"lstm": lstm_forward, "gru": gru_forward, "rnn": rnn_forward, "lnlstm": lnlstm_forward}
+BACKWARD = {"lstm": lstm_backward, "gru": gru_backward, "rnn": rnn_backward, "lnlstm": lnlstm_backward}
 
 
 def blocks(weights: Weights, name: str, cell: str) -> dict[str, Array]:
@@ -181,7 +198,7 @@ def count_layers(weights: Weights) -> int:
 def zero_state(weights: Weights, cell: str, batch_size: int) -> State:
     """Return the state in which a text starts: all zeros."""
     hidden_size = weights["output.weight"].shape[1]
-    arrays = 2 if cell == "lstm" else 1
+    arrays = 2 if "lstm" in cell else 1
     return [tuple(np.zeros((batch_size, hidden_size)) for _ in range(arrays)) for _ in range(count_layers(weights))]
 
 

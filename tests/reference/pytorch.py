@@ -10,8 +10,33 @@ import torch
 Array = np.ndarray
 State = list[tuple[Array, ...]]
 
-LAYERS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
-FUNCTIONS = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
+
+
+def normalised_lstm(x: torch.Tensor, start: list[torch.Tensor], weights: list[torch.Tensor],
+                    *_: Any) -> tuple[torch.Tensor, ...]:
+    """As `torch.lstm`, of one layer whose h has a root mean square of 1 after every step."""
+    (h,), (c,) = start
+    outputs = []
+    for step in x:
+        h, c = torch.lstm_cell(step, (h, c), *weights)
+        h = torch.nn.functional.rms_norm(h, h.shape[1:], eps=1e-5)
+        outputs.append(h)
+    return torch.stack(outputs), h[None], c[None]
+
+
+class NormalisedLSTM(torch.nn.LSTM):
+    """Layers of `normalised_lstm`, with the parameters of `torch.nn.LSTM`."""
+
+    def forward(self, x: torch.Tensor, state: Any) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        finals = []
+        for k, weights in enumerate(self.all_weights):
+            x, *final = normalised_lstm(x, [array[k:k + 1] for array in state], weights)
+            finals.append(final)
+        return x, tuple(torch.cat(arrays) for arrays in zip(*finals))
+
+
+LAYERS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN, "lnlstm": NormalisedLSTM}
+FUNCTIONS = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh, "lnlstm": normalised_lstm}
 
 
 class Model(torch.nn.Module):
@@ -39,12 +64,12 @@ class Model(torch.nn.Module):
         x = self.embedding(ids) if hasattr(self, "embedding") else torch.nn.functional.one_hot(ids, self.vocab_size)
         x = x.to(dtype)
         if masks is None:
-            x, final = self.rnn(x, tuple(state) if self.cell == "lstm" else state[0])
-            return self.output(x), list(final) if self.cell == "lstm" else [final]
+            x, final = self.rnn(x, tuple(state) if "lstm" in self.cell else state[0])
+            return self.output(x), list(final) if "lstm" in self.cell else [final]
         finals = []
         for k, mask in enumerate(masks):
             start = [array[k:k + 1] for array in state]
-            x, *final = FUNCTIONS[self.cell](x, start if self.cell == "lstm" else start[0], self.rnn.all_weights[k],
+            x, *final = FUNCTIONS[self.cell](x, start if "lstm" in self.cell else start[0], self.rnn.all_weights[k],
                                              True, 1, 0.0, False, False, False)
             x = x * mask
             finals.append(final)
