@@ -207,16 +207,18 @@ class Trainer:
         compiling = not is_compiled(task)
         if compiling:
             yield CompileEvent(seconds=None)
-        started = time.monotonic()
-        if compiling:
+        started = going_on = time.monotonic()
+        if compiling:  # is no training: a short first run would have little time left for that, or none
             with backward_compiled_beside(self.model.cell, self._precision, self.corpus.ids.dtype):
                 self._set_up()
                 self._network.rehearse(split.window(0)[0])
+            timetable.leave_out(started)
+            going_on = time.monotonic()
         else:
             self._set_up()
         first, self._reported = True, time.monotonic()
         self._evaluated = self._progress.step
-        self._last_seconds, self._last_characters = timetable.elapsed(), self._progress.characters
+        self._last_characters = self._progress.characters
         reason = self._over()
         while not reason:
             lr = self._guard.rate * learning_rate(self.config, timetable.share_done())
@@ -224,14 +226,15 @@ class Trainer:
             if diverged:
                 yield self._go_back(diverged)
             if first:
-                if compiling:  # is no training: a short first run would have little time left for that
-                    timetable.leave_out(started)
+                if compiling:
+                    timetable.leave_out(going_on)
                 yield self._step_event(lr, norm)
                 if compiling:
                     going_on = time.monotonic()
                     self._sample()  # compiles what evaluates and writes
                     mark_compiled(task)
                     timetable.leave_out(going_on)
+                    self._reported = time.monotonic()
                     yield CompileEvent(seconds=time.monotonic() - started)
                 if self.config.max_time is not None and split.val.size:  # before there is a first evaluation to time
                     timetable.reserve_for(self._reader().seconds())
@@ -313,12 +316,13 @@ class Trainer:
 
     def _step_event(self, lr: float, norm: float) -> StepEvent:
         progress, seconds = self._progress, self._timetable.elapsed()
-        speed = (progress.characters - self._last_characters) / max(seconds - self._last_seconds, 1e-9)
+        # By the clock, compiling included: of a step whose time counts as none there would be no speed.
+        speed = (progress.characters - self._last_characters) / max(time.monotonic() - self._reported, 1e-9)
         loss = progress.loss_sum / progress.loss_steps if progress.loss_steps else math.nan
         event = StepEvent(step=progress.step, epoch=self._epoch(), loss=loss, lr=lr, grad_norm=norm,
                           chars_per_second=speed, seconds=seconds, progress=self._timetable.share_done())
         progress.loss_sum, progress.loss_steps = 0.0, 0
-        self._last_seconds, self._last_characters = seconds, progress.characters
+        self._last_characters = progress.characters
         self._reported = time.monotonic()
         return event
 

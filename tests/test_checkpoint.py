@@ -165,7 +165,7 @@ def test_the_library_reads_the_same_arrays() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_pytorch_reads_the_weights(tmp_path: Path, cell: str) -> None:
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     safetensors_torch = pytest.importorskip("safetensors.torch")
     from tests.reference.pytorch import LAYERS
 

@@ -76,6 +76,12 @@ def test_wider_and_deeper_nets_take_lower_rates() -> None:
         seconds=60, given={"hidden_size": 256})["lr"]
 
 
+def test_nets_with_a_normalised_output_take_lower_rates() -> None:
+    for units in (128, 320, 512):
+        plain = chosen(seconds=60, given={"hidden_size": units})["lr"]
+        assert 0.2 <= chosen(seconds=60, given={"hidden_size": units, "cell": "lnlstm"})["lr"] / plain <= 0.4
+
+
 def test_short_runs_take_small_steps_so_that_there_are_enough() -> None:
     assert [chosen(seconds=seconds)["batch_size"] for seconds in (30, 180, 900, 3600)] == [16, 16, 32, 32]
     assert "batch_size" not in chosen(seconds=3600, given={"batch_size": 16})

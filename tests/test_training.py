@@ -464,6 +464,18 @@ def test_compiling_ends_when_what_evaluates_is_compiled_too(tmp_path: Path, monk
     assert happened[:5] == ["PlanEvent", "CompileEvent", "StepEvent", "sampled", "CompileEvent"]
 
 
+def test_time_to_compile_is_none_of_the_run_even_where_it_is_longer(tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charrnn.training, "is_compiled", lambda task: False)
+    monkeypatch.setattr(charrnn.training, "mark_compiled", lambda task: None)
+    monkeypatch.setattr(charrnn.training.Network, "rehearse", lambda self, ids: time.sleep(1.5))
+    events = train(tmp_path / "run", max_time=1.0)
+    steps = of(StepEvent, events)
+    assert events[-1].step > 10 and events[-1].seconds < 1.5
+    assert steps[0].progress < 0.1 < 0.9 < steps[-1].progress  # the learning rate goes by it
+    assert 0 < steps[0].chars_per_second < 1e7
+
+
 def test_events_that_cannot_be_written_are_told_of_once_and_written_later(
         tmp_path: Path, every_step: None, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trainer(tmp_path / "run", max_steps=12)

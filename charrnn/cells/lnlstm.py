@@ -21,21 +21,36 @@ from charrnn.kernels.jit import jit
 
 
 @jit
-def _inverse_norm(o, c, units):
-    """Return 1 / sqrt(mean((o tanh(c))^2) + epsilon) over `units` units; what pads them is 0."""
-    total = c.dtype.type(0)
-    for j in range(c.size):
-        q = o[j] * tanh(c[j])
-        total += q * q
-    return c.dtype.type(1) / np.sqrt(total / c.dtype.type(units) + c.dtype.type(NORM_EPSILON))
+def _inverse_norm(squares, units, number):
+    """Return 1 / sqrt(mean(q^2) + epsilon), as a `number`, for the sum of the squares of `units` units' q."""
+    return number(1) / np.sqrt(squares / number(units) + number(NORM_EPSILON))
 
 
 @jit
-def _show(o, c, h, units):
-    """Put the normalised output into `h`."""
-    scale = _inverse_norm(o, c, units)
+def _normalise(h, units):
+    """Turn q (H,) into h'; what pads it is 0, and stays so."""
+    squares = h.dtype.type(0)
     for j in range(h.size):
-        h[j] = o[j] * tanh(c[j]) * scale
+        squares += h[j] * h[j]
+    scale = _inverse_norm(squares, units, h.dtype.type)
+    for j in range(h.size):
+        h[j] *= scale
+
+
+@jit
+def _output(o, c, q):
+    for j in range(q.size):
+        q[j] = o[j] * tanh(c[j])
+
+
+@jit
+def _sum_of_squares(o, c):
+    """Return the sum of the squares of q, which computing it again is cheaper than keeping."""
+    squares = c.dtype.type(0)
+    for j in range(c.size):
+        q = o[j] * tanh(c[j])
+        squares += q * q
+    return squares
 
 
 @jit(inner=True)
@@ -47,14 +62,15 @@ def forward(z, u, bias_apart, states, t, b, tape, units):
     _apply_sigmoid(z[3 * n:])
     _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b],
              states[0, t + 1, b])
-    _show(z[3 * n:], states[1, t + 1, b], states[0, t + 1, b], units)
+    _normalise(states[0, t + 1, b], units)
 
 
 @jit(inner=True)
 def hold(z, states, t, b, tape, unit, value, units):
     """Put `value` in the place of c' of one unit; h' of all of them follows."""
     states[1, t + 1, b, unit] = value
-    _show(z[3 * states.shape[3]:], states[1, t + 1, b], states[0, t + 1, b], units)
+    _output(z[3 * states.shape[3]:], states[1, t + 1, b], states[0, t + 1, b])
+    _normalise(states[0, t + 1, b], units)
 
 
 @jit
@@ -85,7 +101,7 @@ def backward(z, states, t, b, tape, dh, dstates, units):
     """One step back of one row; the arguments are those of `Cell`."""
     n = states.shape[3]
     along = _along(states[0, t + 1, b], dh, dstates[0, b]) / states.dtype.type(units)
-    scale = _inverse_norm(z[3 * n:], states[1, t + 1, b], units)
+    scale = _inverse_norm(_sum_of_squares(z[3 * n:], states[1, t + 1, b]), units, states.dtype.type)
     _retreat(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], states[0, t + 1, b],
              dh, dstates[0, b], dstates[1, b], along, scale)
     dstates[0, b][:] = 0  # h reaches the step through the recurrent product alone

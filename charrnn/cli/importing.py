@@ -26,8 +26,8 @@ charrnn import theirs.pt --vocab characters.json --out checkpoints/theirs
 def command(file: str, vocab: str | None, out: str | None, overwrite: bool) -> int:
     """Read a PyTorch model into a run folder.
 
-    FILE is what torch.save wrote: a state dict, plain or as `charrnn export` makes it. The model is an embedding or
-    one-hot input, one torch.nn.LSTM, GRU or RNN (tanh), and a linear output. Nothing in the file is executed. Needs
+    FILE is what torch.save wrote: a file of `charrnn export`, or a plain state dict of an embedding or one-hot input,
+    one torch.nn.LSTM, GRU or RNN (tanh), and a linear output. Nothing in the file is executed. Needs
     PyTorch: pip install "charrnn[torch]".
     """
     from charrnn.checkpoint import save_checkpoint

@@ -19,7 +19,7 @@ HELD_OUT = {
                      "Losses under the two cannot be compared."),
 }
 MODEL = {
-    "cell": Setting("Recurrent cell."),
+    "cell": Setting("Recurrent cell; lnlstm is an LSTM with a normalised output."),
     "hidden_size": Setting("Units in each layer."),
     "num_layers": Setting("Layers on top of each other."),
     "embedding_size": Setting("Length of a learned vector for each character; 0: one-hot."),

@@ -61,11 +61,10 @@ def findings_page(inspection: Inspection, views: Sequence[View], top: int,
 
 def first_look_page(look: FirstLook, top: int) -> RenderableType:
     """Return the `top` best of the findings that came with a model as a table, and what its cells do on a text."""
-    found = _found(look.findings)
     parts: list[RenderableType] = [
-        Text(f"{found}, as found in {count(look.characters)} characters when this model was made; "
-             f"in colour on {look.text.name}"),
-        Text(), findings_table(look.findings[:top])]
+        Text(f"{_found(look.findings)}, as found in {count(look.characters)} characters when this model was made"),
+        Text(), findings_table(look.findings[:top]), Text(),
+        Text(f"what the model's cells do now as it reads {count(len(look.text.ids))} characters of {look.text.name}:")]
     for view in look.views:
         parts += [Text(), view_of(view)]
     return Group(*parts, Text(), legend(), Text(RULE, "dim"))

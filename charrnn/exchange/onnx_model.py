@@ -45,15 +45,16 @@ def write_onnx(checkpoint: Checkpoint, path: Path) -> None:
 def onnx_loader(checkpoint: Checkpoint, path: Path) -> str:
     """Return Python code that loads a written file with ONNX Runtime and reads a character with it."""
     config = checkpoint.model
-    states = get_cell(config.cell).states
+    cell = get_cell(config.cell)
+    time = "time = 1" if cell.normalised else "time"
     return "\n".join([
         "import json, numpy, onnxruntime",
         f"session = onnxruntime.InferenceSession({str(path)!r})",
         'saved = json.loads(session.get_modelmeta().custom_metadata_map["charrnn"])',
         'characters = [chr(code) for code in saved["vocabulary"]["code_points"]]',
         f'states = {{name: numpy.zeros(({config.num_layers}, 1, {config.hidden_size}), "float32") for name in '
-        f'{"".join(states)!r}}}',
-        "ids = numpy.array([[0]])  # (time, batch); 0 stands for characters[0]",
+        f'{"".join(cell.states)!r}}}',
+        f"ids = numpy.array([[0]])  # ({time}, batch); 0 stands for characters[0]",
         'logits, *after = session.run(None, {"ids": ids, **states})  # (time, batch, vocabulary)',
         "states = dict(zip(states, after))  # for the next character",
         "print(characters[logits[-1, 0].argmax()])  # what most probably follows",
@@ -94,19 +95,21 @@ def _model(checkpoint: Checkpoint) -> Any:
         names["b"] = f"rnn.bias_l{layer}"
         constants[names["b"]] = np.concatenate(
             [weights[f"rnn.bias_{which}_l{layer}"][rows] for which in ("ih", "hh")])[None]
-        after = [f"{state}_{layer}_out" for state in cell.states]
-        own = [f"q_{layer}", *after[1:]] if cell.normalised else after
-        node(operator, [below, names["w"], names["r"], names["b"], "", *(f"{state}_{layer}" for state in cell.states)],
-             [f"y_{layer}", *own], hidden_size=config.hidden_size, **attributes)
-        below = f"above_{layer}"
+        states_before = [f"{state}_{layer}" for state in cell.states]
+        h_after, *others_after = (f"{state}_{layer}_out" for state in cell.states)
+        raw = f"q_{layer}" if cell.normalised else h_after  # (directions = 1, batch, hidden)
+        node(operator, [below, names["w"], names["r"], names["b"], "", *states_before],
+             ["" if cell.normalised else f"y_{layer}", raw, *others_after],
+             hidden_size=config.hidden_size, **attributes)
         if cell.normalised:
-            node("Mul", [own[0], own[0]], [f"squares_{layer}"])
+            node("Mul", [raw, raw], [f"squares_{layer}"])
             node("ReduceMean", [f"squares_{layer}"], [f"mean_{layer}"], axes=[2])
             node("Add", [f"mean_{layer}", "norm_epsilon"], [f"shifted_{layer}"])
             node("Sqrt", [f"shifted_{layer}"], [f"norm_{layer}"])
-            node("Div", [own[0], f"norm_{layer}"], [after[0]])
-            node("Identity", [after[0]], [below])  # (directions = 1, batch, hidden) is (time = 1, batch, hidden)
+            node("Div", [raw, f"norm_{layer}"], [h_after])
+            below = h_after  # (time = 1, batch, hidden) as well
         else:
+            below = f"above_{layer}"
             node("Squeeze", [f"y_{layer}", "time_axis"], [below])  # (time, directions = 1, batch, hidden)
     for state in cell.states:
         node("Concat", [f"{state}_{layer}_out" for layer in range(config.num_layers)], [f"{state}_out"], axis=0)

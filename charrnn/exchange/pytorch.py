@@ -76,19 +76,19 @@ def pytorch_loader(config: ModelConfig, path: Path) -> str:
 def _loader_by_step(config: ModelConfig, path: Path) -> str:
     """As `pytorch_loader`, of an LSTM whose output is normalised between the steps, which no module of PyTorch does."""
     vocab, hidden, layers = config.vocab_size, config.hidden_size, config.num_layers
-    inputs = 'w["embedding.weight"][ids]' if config.embedding_size else f"F.one_hot(ids, {vocab}).float()"
+    ids = "torch.tensor([[0]])"
+    inputs = f'w["embedding.weight"][{ids}]' if config.embedding_size else f"F.one_hot({ids}, {vocab}).float()"
     return "\n".join([
         "import torch, torch.nn.functional as F",
         f"saved = torch.load({str(path)!r}, weights_only=True)",
         'w, characters = saved["state_dict"], [chr(code) for code in saved["vocabulary"]["code_points"]]',
-        "ids = torch.tensor([[0]])  # (time, batch); 0 stands for characters[0]",
-        f"state = [(torch.zeros(ids.shape[1], {hidden}),) * 2] * {layers}  # h and c (batch, hidden) of each layer",
-        f"for x, k in ((x, k) for x in {inputs} for k in range({layers})):",
-        "    h, c = torch.lstm_cell(state[k - 1][0] if k else x, state[k], "
-        '*(w[f"rnn.{of}_l{k}"] for of in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))',
-        f"    state[k] = F.rms_norm(h, ({hidden},), eps={NORM_EPSILON}), c",
-        'logits = F.linear(state[-1][0], w["output.weight"], w["output.bias"])  # (batch, vocabulary)',
-        "print(characters[logits[0].argmax()])  # what most probably follows",
+        f"state = [(torch.zeros(1, {hidden}), torch.zeros(1, {hidden}))] * {layers}  # h and c of each layer",
+        f"for x in {inputs}:  # ids (time, batch = 1); 0 stands for characters[0]",
+        f"    for k in range({layers}):",
+        '        own = [w[f"rnn.{part}_l{k}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]',
+        "        q, c = torch.lstm_cell(x, state[k], *own)",
+        f"        state[k] = (x := F.rms_norm(q, ({hidden},), eps={NORM_EPSILON})), c",
+        'print(characters[F.linear(x, w["output.weight"], w["output.bias"])[0].argmax()])  # what is most probable',
     ]) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""A first look at the model in the box, within a second: the cells that were found when it was made, coloured afresh.
+"""A first look at the model in the box, within a second: the cells that were found when it was made, at work now.
 
-To find cells takes an inspection, and on a new machine the compiler before it. What follows what is a property of the
-model, so the findings come along with it, in `findings.json` beside the checkpoint; what a cell does on a text, the
+To find cells takes an inspection, and on a new machine the compiler before it. Which cell follows what is a property of
+the model, so the findings come along with it, in `findings.json` beside the checkpoint; what a cell does on a text, the
 model shows here and now, without compiled kernels.
 """
 
@@ -21,7 +21,7 @@ from charrnn.inspection.excerpts import excerpt
 from charrnn.inspection.findings import Ablation, Finding, Inspection
 from charrnn.inspection.texts import Text, held_out_text
 from charrnn.inspection.views import View
-from charrnn.plain import PlainNet
+from charrnn.plain import STEPS, PlainNet
 
 #: Characters that are read; excerpts are chosen among them.
 CHARACTERS = 4_000
@@ -35,8 +35,8 @@ class FirstLook:
     ----------
     characters : length of the text of the earlier inspection.
     findings : all that it found, as in `Inspection`.
-    views : an excerpt for the cell of each of the best findings, once.
-    text : what the excerpts are of.
+    views : an excerpt for each cell among the best findings, but for mere correlates.
+    text : what the model read for them.
     """
 
     characters: int
@@ -58,11 +58,11 @@ def encode_findings(inspection: Inspection, checkpoint: Path) -> bytes:
 
 
 def first_look(path: Path, checkpoint: Checkpoint, *, top: int, context: int) -> FirstLook | None:
-    """Return what is known about the model at `path`, or None where nothing came with it or it is another by now.
+    """Return what is known about the model at `path`, or None where nothing is that would still hold.
 
     Parameters
     ----------
-    top : findings whose cells get an excerpt.
+    top : findings among which the cells are that get an excerpt.
     context : characters of an excerpt.
 
     Raises
@@ -73,7 +73,7 @@ def first_look(path: Path, checkpoint: Checkpoint, *, top: int, context: int) ->
         kept = json.loads(findings_file(path).read_bytes())
     except FileNotFoundError:
         return None
-    if kept["sha256"] != _hash(path):
+    if kept["sha256"] != _hash(path) or checkpoint.model.cell not in STEPS:
         return None
     findings = tuple(map(_finding, kept["findings"]))
     text = held_out_text(checkpoint, CHARACTERS)
@@ -97,7 +97,8 @@ def _finding(fields: dict[str, Any]) -> Finding:
 def _views(checkpoint: Checkpoint, findings: tuple[Finding, ...], ids: np.ndarray, context: int) -> tuple[View, ...]:
     """Read a text (N,) from zero states, and return of each cell the stretch in which it changes most."""
     first = {(found.layer, found.unit): found for found in reversed(findings)}  # the best one about each cell
-    findings = tuple(found for found in findings if found is first[found.layer, found.unit])
+    findings = tuple(found for found in findings
+                     if found.label != "correlate only" and found is first[found.layer, found.unit])
     net, code_points = PlainNet(checkpoint.model, checkpoint.weights), checkpoint.vocabulary.code_points[ids]
     cell = get_cell(checkpoint.model.cell)
     values, states = np.zeros((len(findings), len(ids)), np.float32), net.start()
