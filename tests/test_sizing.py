@@ -77,7 +77,7 @@ def test_wider_and_deeper_nets_take_lower_rates() -> None:
 
 
 def test_nets_with_a_normalised_output_take_lower_rates() -> None:
-    for units in (128, 320, 512):
+    for units in (256, 320, 512):
         plain = chosen(seconds=60, given={"hidden_size": units})["lr"]
         assert 0.2 <= chosen(seconds=60, given={"hidden_size": units, "cell": "lnlstm"})["lr"] / plain <= 0.4
 
