@@ -11,7 +11,7 @@ with, and D characters read in the whole run (every pass counts):
   and the more often it reads it (D / N). Their product, effort / N², is what dropout follows, by its logarithm: on one
   million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
   are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
-  Narrow nets leave out recurrent connections alone, since they cannot spare outputs; wide ones both.
+  Narrow nets leave out recurrent connections alone, since they can spare no outputs; the wider, the more of both.
 - **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier.
 
 The figures behind the constants are in docs/quality.md, with the commands that print them. Nothing here needs to be
