@@ -47,10 +47,14 @@ def backward_compiled_beside(cell: str, precision: str, ids: np.dtype) -> Iterat
     ids : dtype of the text.
     """
     pattern = f"*backward_pass_{cell}-*"
-    if CACHE_FOLDER is None or available_threads() < 2 or any(Path(CACHE_FOLDER).rglob(pattern)):
+    beside = None
+    with contextlib.suppress(OSError):  # a cache that is full or has been removed
+        if CACHE_FOLDER is not None and available_threads() >= 2 and not any(Path(CACHE_FOLDER).glob(f"*/{pattern}")):
+            beside = tempfile.TemporaryDirectory(prefix="beside-", dir=CACHE_FOLDER, ignore_cleanup_errors=True)
+    if CACHE_FOLDER is None or beside is None:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="beside-", dir=CACHE_FOLDER) as folder:
+    with beside as folder:
         second = _start(cell, precision, ids, folder)
         try:
             yield

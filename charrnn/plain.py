@@ -194,9 +194,9 @@ class PlainGenerator:
     """
 
     def __init__(self, net: PlainNet, ids: NDArray[np.integer], config: SampleConfig,
-                 kernels: Callable[[NDArray[np.int64], int], Generator]) -> None:
+                 kernels: Callable[[NDArray[np.integer], int], Generator]) -> None:
         self._net, self._config, self._kernels = net, config, kernels
-        self._ids, self._position = [int(id_) for id_ in ids], 0
+        self._ids, self._dtype, self._position = [int(id_) for id_ in ids], ids.dtype, 0
         self._states = net.start()
         with np.errstate(all="ignore"):  # of a model whose logits overflow no draw is clear
             for id_ in self._ids[:-1]:
@@ -221,7 +221,7 @@ class PlainGenerator:
         done = 0 if self._successor else self._write(ids, log_probabilities)
         if done < count:
             if self._successor is None:
-                self._successor = self._kernels(np.array(self._ids), self._position)
+                self._successor = self._kernels(np.array(self._ids, self._dtype), self._position)
             ids[done:], log_probabilities[done:] = self._successor.next(count - done)
         return ids, log_probabilities
 

@@ -52,8 +52,7 @@ class Timetable:
     def start(self) -> None:
         """Begin a session: now is the time that its seconds are counted from."""
         self._begin = time.monotonic()
-        self._occasion = self._evaluated = 0.0
-        self._saved = self.elapsed()
+        self._occasion = self._evaluated = self._saved = self.elapsed()
 
     def leave_out(self, since: float) -> None:
         """Count the time since `since`, by the monotonic clock, as none of the run's: compiling is no training."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.averaging import Average
-from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, thinned
+from charrnn.checkpoint import Checkpoint, load_checkpoint, read_description, save_checkpoint, thinned
 from charrnn.compiling import backward_compiled_beside
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import Corpus
@@ -150,7 +150,10 @@ class Trainer:
         unwritten: list[dict[str, Any]] = []
         warned = False
         with self.run_folder.lock():
-            if self._resume:
+            if self._resume and self._start:
+                if read_description(self.run_folder.last).progress != self._start.progress:
+                    raise CheckpointError(f"the run in {printable(self.run_folder.path)} has gone on meanwhile; resume "
+                                          "it anew")
                 self.run_folder.truncate_events(self._progress.step)
             for event in self._events():
                 if not isinstance(event, SampleEvent):
@@ -160,7 +163,8 @@ class Trainer:
                     compiling = event.seconds is None
                 # A run that is stopped before its first step, or while it compiles, leaves no trace, so the same
                 # command starts it again.
-                if (self._progress.step > first_step and not compiling) or isinstance(event, DoneEvent):
+                ended = isinstance(event, DoneEvent) and event.reason != "interrupted"
+                if (self._progress.step > first_step and not compiling) or ended:
                     try:
                         self.run_folder.append_metrics(*unwritten)
                         unwritten, warned = [], False
@@ -195,8 +199,9 @@ class Trainer:
     def _events(self) -> Iterator[Event]:
         yield self.plan
         reason = self._over()
-        if reason and self._resume:
+        if reason in _FINISHED and self._resume:
             yield WarningEvent(message=f"nothing is left to train: {_FINISHED[reason]}")
+        if reason == "interrupted" or (reason and self._resume):
             yield self._done(reason)
             return
         split, timetable = self._split, self._timetable
@@ -220,6 +225,9 @@ class Trainer:
         self._evaluated = self._progress.step
         self._last_characters = self._progress.characters
         reason = self._over()
+        if reason == "interrupted":  # before the first step: all is as it was
+            yield self._done(reason)
+            return
         while not reason:
             lr = self._guard.rate * learning_rate(self.config, timetable.share_done())
             norm, diverged = self._step(lr)
@@ -285,6 +293,7 @@ class Trainer:
         if self._resume and start:
             self._saved = self._stored = self._optimizer.step_count = self._progress.step
             self._guard.start_again(restore(start, self._network, self._buffers))
+        self._start = None  # as large as several times the parameters
 
     def _step(self, lr: float) -> tuple[float, str]:
         """Make one update and return the norm of its gradient, and how it shows that the run has diverged, or ''."""

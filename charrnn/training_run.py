@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from charrnn.checkpoint import Description, load_checkpoint, read_description
 from charrnn.config import ModelConfig, TextConfig, TrainConfig, option
 from charrnn.corpus import Corpus, read_corpus, recorded_text
-from charrnn.errors import ConfigError, UnknownCharacterError
+from charrnn.errors import ConfigError, TrainingError, UnknownCharacterError
 from charrnn.events import Event, PlanEvent
 from charrnn.exchange.event_files import EventFiles
 from charrnn.presets import PRESETS
@@ -26,7 +26,8 @@ from charrnn.training import Trainer, changed_text
 
 _Config = TypeVar("_Config", ModelConfig, TrainConfig, TextConfig)
 
-#: What may differ when a run is resumed: when it stops, what it reports and what it runs on, but no result of a step.
+#: What may differ when a run is resumed: when it stops, and with that the course of the learning rate, what it reports
+#: and what it runs on.
 CHANGEABLE = frozenset({"epochs", "max_steps", "max_time", "patience", "eval_every", "save_every", "sample_every",
                         "threads"})
 
@@ -48,6 +49,7 @@ class TrainingRun:
         self._event_files = [EventFiles(trainer.run_folder.tensorboard)] if tensorboard else []
         self.command: tuple[str, ...] = ()
         self._trainer, self._resume, self._overwrite = trainer, resume, overwrite
+        self._begun = False
 
     def __repr__(self) -> str:
         return f"<TrainingRun in {self.path}>"
@@ -68,8 +70,11 @@ class TrainingRun:
         Raises
         ------
         CheckpointError : the folder holds another run, is in use, or cannot be written to.
-        TrainingError : the loss is no longer a number.
+        TrainingError : the loss is no longer a number; or the run was iterated over before.
         """
+        if self._begun:
+            raise TrainingError("this run has been iterated over before; prepare it anew, with resume=True to go on")
+        self._begun = True
         if not self._resume:
             self._trainer.run_folder.create(overwrite=self._overwrite)
         report = Recorder(self._trainer.run_folder, self.corpus.sources, self.command, resumed=self._resume)
@@ -125,8 +130,10 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     """
     paths: Sequence[str | os.PathLike[str]] = [corpus] if isinstance(corpus, (str, os.PathLike)) else tuple(corpus)
     _refuse_contradictions(paths, text, out, preset, init_from, resume, overwrite)
-    given = dict(PRESETS[preset] if preset else {}) | (config.to_json() if config else {}) | settings
-    given = {name: value for name, value in given.items() if value is not None or resume}
+    given = dict(PRESETS[preset] if preset else {}) | _without_none(config.to_json() if config else {})
+    given |= settings if resume else _without_none(settings)
+    if resume and given.get("precision") == "auto":
+        del given["precision"]  # the run has chosen
     _refuse_unknown(given)
     names = ["text"] if text is not None else [os.fspath(path) for path in paths]
     folder = RunFolder(default_run_folder(names) if out is None else out)
@@ -146,6 +153,10 @@ def train(corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     model_config, train_config = _configurations(choice.settings | given, len(read.vocabulary), earlier, resume)
     trainer = Trainer(read, model_config, train_config, folder, init_from=start, resume=resume, reason=choice.reason)
     return TrainingRun(read, trainer, resume=resume, overwrite=overwrite, tensorboard=tensorboard)
+
+
+def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _choice(corpus: Corpus, given: dict[str, Any], start: Description | None) -> Choice:

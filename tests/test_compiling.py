@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import charrnn.compiling
 from charrnn.threads import available_threads
 from tests.compilations import LISTENER
 
@@ -75,3 +77,12 @@ def comes_true(condition: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_a_cache_that_has_gone_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charrnn.compiling, "CACHE_FOLDER", str(tmp_path / "gone"))
+    monkeypatch.setattr(charrnn.compiling, "available_threads", lambda: 2)
+    happened = []
+    with charrnn.compiling.backward_compiled_beside("rnn", "f32", np.dtype(np.uint8)):
+        happened.append("the body")
+    assert happened and not list(tmp_path.iterdir())

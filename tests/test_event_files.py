@@ -99,3 +99,15 @@ def test_a_folder_that_cannot_be_written_is_told_once(written: EventFiles, tmp_p
     (tmp_path / "tensorboard").write_text("a file")
     warned = [warning for event in (plan(), step(1), step(2), done()) for warning in written.take(event)]
     assert len(warned) == 1 and "training goes on" in warned[0].message
+
+
+def test_what_cannot_be_closed_hides_no_error_of_the_run(written: EventFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    for event in (plan(), step(1)):
+        list(written.take(event))
+
+    def full() -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(written._writer, "close", full)
+    written.close()
+    assert written._writer is None

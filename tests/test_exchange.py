@@ -241,6 +241,22 @@ def test_a_description_that_lies_is_refused(tmp_path: Path) -> None:
         import_pytorch(tmp_path / "plain.pt")
 
 
+def test_a_file_of_ours_keeps_its_cell_where_other_characters_are_given(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    model = checkpoint("lnlstm")
+    write_pytorch(model, tmp_path / "model.pt")
+    (tmp_path / "vocab.json").write_text(json.dumps(list(CHARACTERS)))
+    assert import_pytorch(tmp_path / "model.pt", tmp_path / "vocab.json").model == model.model
+
+
+def test_more_layers_than_a_model_may_have_are_refused_with_the_file_named(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    tensors = {f"rnn.weight_{which}_l{layer}": torch.zeros(4, 1) for layer in range(1001) for which in ("ih", "hh")}
+    torch.save(tensors | {"output.weight": torch.zeros(3, 1)}, tmp_path / "deep.pt")
+    with pytest.raises(CheckpointError, match=r"deep\.pt: --num-layers"):
+        import_pytorch(tmp_path / "deep.pt")
+
+
 @pytest.mark.parametrize(("name", "content", "expected"), [
     ("v.json", '["b", "a", "é"]', "baé"), ("v.json", '{"b": 1, "a": 0, "\\n": 2}', "ab\n"),
     ("v.txt", "bac", "bac"), ("v.txt", "bac\n", "bac"), ("v.txt", "ba\n", "ba\n"), ("v.txt", "abcabc", "abc"),

@@ -117,6 +117,20 @@ def test_kernels_go_on_where_a_draw_is_not_clear(cell: str, choice: dict[str, An
     assert asked and (max(asked) > 1 or "argmax" in choice)
 
 
+def test_kernels_get_characters_as_the_vocabulary_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "MARGIN", 3e-3)
+    asked = []
+
+    def kernels(text: np.ndarray, position: int) -> Generator:
+        asked.append(text.dtype)  # for another one they would be compiled anew
+        raise LookupError
+
+    model = language_model(num_layers=2)
+    with pytest.raises(LookupError):
+        PlainGenerator(model.plain, np.array([3, 1, 4], np.uint8), SampleConfig(length=400), kernels).next(1)
+    assert asked == [np.uint8]
+
+
 @pytest.mark.parametrize("stop, asked", [((), True), (("none",), False)])
 def test_kernels_are_asked_before_a_text_begins_if_it_will_be_whole(stop: tuple[str, ...], asked: bool,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:

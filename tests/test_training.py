@@ -27,7 +27,8 @@ from charrnn.network import Network
 from charrnn.optimizers import Optimizer, learning_rate
 from charrnn.presets import PRESETS
 from charrnn.streams import split_text
-from charrnn.timetable import MOST_STEPS
+from charrnn.timetable import MOST_STEPS, Timetable
+from charrnn.training_state import Progress
 from tests.reference.min_char_rnn import MinCharRNN
 from tests.runs import TEXT, read, train, trainer
 
@@ -444,6 +445,10 @@ def test_evaluating_takes_no_more_of_the_time_than_it_should(tmp_path: Path, mon
     monkeypatch.setattr(charrnn.training.Reader, "seconds", lambda self: 100.0)
     events = train(tmp_path / "slower", max_time=2.0)
     assert len(of(EvalEvent, events)) == 1 and events[-1].step > 10  # half of the time is for training all the same
+
+
+def test_a_run_that_is_resumed_does_not_evaluate_at_once() -> None:
+    assert not Timetable(TrainConfig(max_time=200.0), Progress(seconds=100.0), windows=5).occasion()
 
 
 def test_compiling_ends_when_what_evaluates_is_compiled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

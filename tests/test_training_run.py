@@ -9,7 +9,7 @@ import pytest
 
 import charrnn
 from charrnn.config import CHOSEN, ModelConfig, TextConfig, TrainConfig
-from charrnn.errors import CheckpointError, ConfigError, CorpusError
+from charrnn.errors import CheckpointError, ConfigError, CorpusError, TrainingError
 from charrnn.events import DoneEvent, StepEvent
 from charrnn.presets import PRESETS
 from charrnn.sizing import choose, task_of
@@ -116,6 +116,50 @@ def test_a_run_is_stopped_saved_and_resumed(corpus: Path) -> None:
     assert isinstance(event, DoneEvent) and event.step == 5
     *_, event = train(corpus, out="run", overwrite=True, max_steps=2, **SMALL)
     assert isinstance(event, DoneEvent) and event.step == 2
+
+
+def test_a_run_that_is_stopped_before_its_first_step_leaves_all_as_it_was(corpus: Path) -> None:
+    for _ in range(2):  # the same call starts it again
+        run = train(corpus, out="run", max_steps=3, **SMALL)
+        run.stop()
+        *_, event = run
+        assert isinstance(event, DoneEvent) and (event.reason, event.step) == ("interrupted", 0)
+        assert not {path.suffix for path in Path("run").iterdir()} & {".safetensors", ".jsonl"}
+    list(train(corpus, out="run", max_steps=3, **SMALL))
+    saved = {path: path.read_bytes() for path in Path("run").iterdir() if path.suffix in (".safetensors", ".jsonl")}
+    assert len(saved) >= 3
+    resumed = train(out="run", resume=True, max_steps=9)
+    resumed.stop()
+    *_, event = resumed
+    assert isinstance(event, DoneEvent) and (event.reason, event.step) == ("interrupted", 3)
+    assert all(path.read_bytes() == data for path, data in saved.items() if path.name != "account.jsonl")
+    *_, event = train(out="run", resume=True, max_steps=9)
+    assert isinstance(event, DoneEvent) and event.step == 9
+
+
+def test_a_run_is_iterated_over_once(corpus: Path) -> None:
+    run = train(corpus, out="run", max_steps=100, **SMALL)
+    for event in run:
+        if isinstance(event, StepEvent):
+            break
+    with pytest.raises(TrainingError, match="resume=True"):
+        list(run)
+
+
+def test_a_run_that_has_gone_on_since_it_was_prepared_is_not_rolled_back(corpus: Path) -> None:
+    list(train(corpus, out="run", max_steps=3, **SMALL))
+    late = train(out="run", resume=True, max_steps=9)
+    list(train(out="run", resume=True, max_steps=6))
+    with pytest.raises(CheckpointError, match="has gone on meanwhile; resume it anew"):
+        list(late)
+    assert charrnn.load("run/last.safetensors").checkpoint.progress["step"] == 6
+
+
+def test_the_settings_a_run_was_started_with_resume_it(corpus: Path) -> None:
+    config = TrainConfig(batch_size=2, seq_len=8, threads=1, max_steps=2)  # leaves the rate and the precision open
+    list(train(corpus, config, out="run", hidden_size=8, num_layers=1))
+    *_, event = train(config=config.replace(max_steps=4), out="run", resume=True)
+    assert isinstance(event, DoneEvent) and event.step == 4
 
 
 def test_a_run_starts_from_the_weights_of_another(corpus: Path) -> None:

@@ -62,7 +62,7 @@ class CellName(click.ParamType):
 @option("What is shown", "--layer", type=click.IntRange(min=0), metavar="N", help="Findings in this layer alone.")
 @option("What is shown", "--cell", type=CellName(), metavar="[LAYER:]UNIT",
         help="This cell alone, whether or not anything is found about it.")
-@option("What is shown", "--source", metavar="c|h|i|f|o|r|z", show_default="c of an LSTM, else h",
+@option("What is shown", "--source", metavar="c|h|i|f|g|o|r|z|n", show_default="c of an LSTM, else h",
         help="State or gate that colours the text.")
 @option("What is shown", "--top", type=click.IntRange(min=0), metavar="N",
         show_default=f"{_TOP} in the table, all elsewhere", help="The N best findings.")

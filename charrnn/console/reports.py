@@ -186,6 +186,8 @@ def ending(done: DoneEvent, plan: PlanEvent | None, run: Run) -> list[str]:
     if done.best_val_loss is not None:
         split = f" ({plan.split} split)" if plan else ""
         lines.append(f"best val loss: {done.best_val_loss:.4f} nats per character{split}")
+    if done.reason == "interrupted" and not done.step:
+        return [*lines, "nothing was learned, and nothing saved"]
     folder = printable(run.folder)
     lines.append(f"saved in: {folder}")
     if done.reason == "interrupted":

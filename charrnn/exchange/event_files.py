@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ class EventFiles:
     def close(self) -> None:
         """Write what is left."""
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(OSError):  # no error of the run is to be hidden
+                self._writer.close()
             self._writer = None
 
     def _open(self, step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TextConfig, TrainConfig
 from charrnn.corpus import load_text
 from charrnn.errors import CharRNNError, CheckpointError, CorpusError
-from charrnn.exchange.pytorch import read_pytorch
+from charrnn.exchange.pytorch import PyTorchFile, read_pytorch
 from charrnn.exchange.state_dict import recognise
 from charrnn.model import parameter_shapes
 from charrnn.storage import printable
@@ -35,15 +36,12 @@ def import_pytorch(path: str | os.PathLike[str], vocab: str | os.PathLike[str] |
     file = read_pytorch(path)
     try:
         config, weights = recognise(file.tensors)
-    except CheckpointError as error:
+    except CharRNNError as error:
         raise CheckpointError(f"{name}: {error}") from None
     text = TextConfig()
     if file.description and vocab is None:
         try:
-            described = ModelConfig.from_json(file.description["model"])
-            if parameter_shapes(described) != parameter_shapes(config):
-                raise CheckpointError("its tensors have other shapes than its description says")
-            config = described
+            config = _described(file, config)
             text = TextConfig.from_json(file.description["text"])
             vocabulary = Vocabulary.from_json(file.description["vocabulary"])
         except CharRNNError as error:
@@ -53,6 +51,9 @@ def import_pytorch(path: str | os.PathLike[str], vocab: str | os.PathLike[str] |
         raise CheckpointError(f"{name} does not say which {config.vocab_size} characters its model knows; give --vocab "
                               "FILE: its training text, or a JSON list of its characters in the order of their ids")
     else:
+        if file.description:  # the shapes do not tell all cells apart
+            with contextlib.suppress(CharRNNError):
+                config = _described(file, config)
         codes = np.array(read_characters(vocab, config.vocab_size), np.int64)
         order = np.argsort(codes)
         vocabulary = Vocabulary(codes[order].astype(np.uint32))
@@ -62,6 +63,14 @@ def import_pytorch(path: str | os.PathLike[str], vocab: str | os.PathLike[str] |
                               f"{config.vocab_size}")
     return Checkpoint(model=config, vocabulary=vocabulary, text=text, train=TrainConfig(), weights=weights,
                       corpus={"sources": [f"imported from {name}"]})
+
+
+def _described(file: PyTorchFile, config: ModelConfig) -> ModelConfig:
+    """Return the model that a file of ours says it holds; raise `CharRNNError` where that is not what was found."""
+    described = ModelConfig.from_json(file.description["model"])
+    if parameter_shapes(described) != parameter_shapes(config):
+        raise CheckpointError("its tensors have other shapes than its description says")
+    return described
 
 
 def read_characters(path: str | os.PathLike[str], count: int) -> list[int]:
