@@ -1,21 +1,18 @@
 """The training loop: windows in order, one update each, with evaluations, checkpoints and samples along the way.
 
-Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. `charrnn.training_state` holds
-what decides a run's course and is saved; `charrnn.reader` evaluates and writes.
+Whoever starts a run iterates over `Trainer.run`, which yields events and prints nothing. `charrnn.learner` makes the
+updates, `charrnn.timetable` says when what is due, `charrnn.training_state` holds what decides a run's course and is
+saved.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from charrnn.averaging import Average
 from charrnn.checkpoint import Checkpoint, load_checkpoint, read_description, save_checkpoint, thinned
 from charrnn.compiling import backward_compiled_beside
 from charrnn.config import ModelConfig, TrainConfig
@@ -33,25 +30,22 @@ from charrnn.events import (
     WarningEvent,
 )
 from charrnn.kernels.jit import is_compiled, mark_compiled
-from charrnn.kernels.random import mix
+from charrnn.learner import Learner
 from charrnn.model import initial_parameters, parameter_count
 from charrnn.network import (
-    Network,
     choose_precision,
     memory_needed,
     step_operations,
     training_rate,
     useful_threads,
 )
-from charrnn.optimizers import Optimizer, learning_rate
-from charrnn.reader import Reader
+from charrnn.optimizers import learning_rate
 from charrnn.run_folder import RunFolder
-from charrnn.stability import Guard
 from charrnn.storage import printable
 from charrnn.streams import split_text
 from charrnn.threads import physical_memory, thread_count
 from charrnn.timetable import Timetable
-from charrnn.training_state import Progress, buffers, restore, state_arrays, stored_progress
+from charrnn.training_state import Progress, stored_progress
 
 #: The seconds that a step takes however small it is, in a plan's estimate of time.
 STEP_SECONDS = 1e-4
@@ -216,7 +210,7 @@ class Trainer:
         if compiling:  # is no training: a short first run would have little time left for that, or none
             with backward_compiled_beside(self.model.cell, self._precision, self.corpus.ids.dtype):
                 self._set_up()
-                self._network.rehearse(split.window(0)[0])
+                self._learner.rehearse()
             timetable.leave_out(started)
             going_on = time.monotonic()
         else:
@@ -229,10 +223,10 @@ class Trainer:
             yield self._done(reason)
             return
         while not reason:
-            lr = self._guard.rate * learning_rate(self.config, timetable.share_done())
-            norm, diverged = self._step(lr)
+            lr = self._learner.rate * learning_rate(self.config, timetable.share_done())
+            norm, diverged = self._learner.step(lr)
             if diverged:
-                yield self._go_back(diverged)
+                yield WarningEvent(message=self._learner.go_back(diverged))
             if first:
                 if compiling:
                     timetable.leave_out(going_on)
@@ -245,12 +239,12 @@ class Trainer:
                     self._reported = time.monotonic()
                     yield CompileEvent(seconds=time.monotonic() - started)
                 if self.config.max_time is not None and split.val.size:  # before there is a first evaluation to time
-                    timetable.reserve_for(self._reader().seconds())
+                    timetable.reserve_for(self._learner.reader.seconds())
             reason = self._over()
             due = timetable.occasion()
             evaluate = due and bool(split.val.size) and timetable.worth_evaluating()
             if due and not evaluate:
-                self._guard.keep()
+                self._learner.keep()
                 timetable.kept()
             if not first and (reason or evaluate or time.monotonic() - self._reported >= REPORT_SECONDS):
                 yield self._step_event(lr, norm)
@@ -279,42 +273,16 @@ class Trainer:
                          chars_per_second=progress.characters / max(seconds, 1e-9), path=str(self.run_folder.path))
 
     def _set_up(self) -> None:
-        start, split = self._start, self._split
+        start = self._start
         parameters = start.weights if start else initial_parameters(self.model, self.config.seed)
-        self._network = Network(self.model, parameters, batch_size=split.batch_size, seq_len=split.seq_len,
-                                threads=self._threads, precision=self._precision, training=True)
-        self._optimizer = Optimizer(self.config, self._network.flat, self._network.layout.decayed)
-        self._average = average = Average(self.config.average, self._network.flat)
-        self._reader = functools.cache(lambda: Reader(self._network, average.flat, split.val))  # when first asked for
+        self._learner = Learner(self.model, self.config, parameters, self._split, self._progress,
+                                threads=self._threads, precision=self._precision)
         self._saved = self._stored = -1  # when it was last tried, and when that succeeded
         self._unwritten: dict[str, CheckpointError] = {}
-        self._buffers = buffers(self._network, self._optimizer, average)
-        self._guard = Guard(self._buffers, self._progress)
         if self._resume and start:
-            self._saved = self._stored = self._optimizer.step_count = self._progress.step
-            self._guard.start_again(restore(start, self._network, self._buffers))
+            self._saved = self._stored = self._progress.step
+            self._learner.go_on_from(start)
         self._start = None  # as large as several times the parameters
-
-    def _step(self, lr: float) -> tuple[float, str]:
-        """Make one update and return the norm of its gradient, and how it shows that the run has diverged, or ''."""
-        progress, network = self._progress, self._network
-        if progress.window == 0:
-            network.states[...] = 0  # the streams start again
-        ids, targets = self._split.window(progress.window)
-        key = int(mix(np.uint64(self.config.seed), np.uint64(progress.step)))
-        loss = network.loss_and_gradient(ids, targets, key)
-        norm = self._optimizer.step(network.gradient, lr, len(ids), network.team, network.pack_share)
-        progress.read(ids.size, loss, self._split.windows)
-        self._average.update(progress.step, network.team)
-        return norm, self._guard.diverged(loss, norm, ids.size)
-
-    def _go_back(self, diverged: str) -> WarningEvent:
-        """Go back to the last good state, since the run has diverged."""
-        message = self._guard.go_back(diverged, self.config.peak_lr)
-        self._optimizer.step_count = self._progress.step
-        self._network.states[...] = 0
-        self._network.pack()
-        return WarningEvent(message=message)
 
     def _over(self) -> str:
         """Return why the run ends now, or ''."""
@@ -337,12 +305,12 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         progress = self._progress
-        reader, started = self._reader(), time.monotonic()
+        reader, started = self._learner.reader, time.monotonic()
         val_loss = reader.loss()
         while not math.isfinite(val_loss):
-            yield self._go_back("the validation loss is not a number")
+            yield WarningEvent(message=self._learner.go_back("the validation loss is not a number"))
             val_loss = reader.loss()
-        self._guard.keep()
+        self._learner.keep()
         best = progress.best_val_loss is None or val_loss < progress.best_val_loss
         best_before = progress.best_val_loss
         if best:
@@ -363,7 +331,7 @@ class Trainer:
         self._timetable.evaluated()
 
     def _sample(self) -> SampleEvent:
-        ids = self._reader().write(self.corpus.start_id, SAMPLE_LENGTH, self.config.seed + self._progress.step)
+        ids = self._learner.reader.write(self.corpus.start_id, SAMPLE_LENGTH, self.config.seed + self._progress.step)
         return SampleEvent(step=self._progress.step, text=self.corpus.vocabulary.decode(ids))
 
     def _save_last(self) -> Iterator[Event]:
@@ -376,16 +344,13 @@ class Trainer:
         """Write a checkpoint; a failure is a warning, and the next occasion tries again, but for the last of all."""
         path = self.run_folder.best if kind == "best" else self.run_folder.last
         progress = asdict(self._progress) | {"seconds": self._timetable.elapsed()}
-        state = {}
-        if kind == "last":
-            kept = self._guard.kept if self._progress.kept_step != progress["step"] else None
-            state = state_arrays(self._network, self._buffers, kept)
+        state = self._learner.state() if kind == "last" else {}
         corpus = self.corpus.to_json() | {"most_frequent": self.corpus.start_id}
         try:
             save_checkpoint(path, Checkpoint(
                 model=self.model, vocabulary=self.corpus.vocabulary, text=self.corpus.text_config, train=self.config,
                 progress=progress, history=self._history, corpus=corpus,
-                weights=self._network.layout.to_named(self._average.flat), training_state=state))
+                weights=self._learner.weights(), training_state=state))
         except CheckpointError as error:
             self._unwritten[kind] = error
             if not self._over():

@@ -73,6 +73,6 @@ def test_a_run_evaluates_and_saves_the_average_and_trains_as_without(tmp_path: P
 def test_a_run_samples_from_the_average(tmp_path: Path) -> None:
     run = trainer(tmp_path / "run", max_steps=3, average=0.5)
     list(run.run())
-    run._average.flat[...] = 0
-    run._network.layout.groups(run._average.flat)["output_bias"][2] = 50
+    run._learner._average.flat[...] = 0
+    run._learner._network.layout.groups(run._learner._average.flat)["output_bias"][2] = 50
     assert set(run._sample().text) == {run.corpus.vocabulary.decode(np.array([2]))}

@@ -121,12 +121,12 @@ def test_a_run_goes_on_from_its_last_good_state_at_half_the_rate(tmp_path: Path,
             assert event.lr == (0.01 if event.step <= 13 else 0.005)
             assert event.step == 13 or math.isfinite(event.loss)
         if isinstance(event, EvalEvent) and event.step == 10:
-            good = {name: buffer.copy() for name, buffer in run._buffers.items()}
+            good = {name: buffer.copy() for name, buffer in run._learner._buffers.items()}
         if isinstance(event, WarningEvent):
             assert "step 13" in event.message and "weights of step 10" in event.message
-            assert not run._network.states.any()
+            assert not run._learner._network.states.any()
             assert set(good) == {"average", "trained", "first", "second"}
-            for name, buffer in run._buffers.items():
+            for name, buffer in run._learner._buffers.items():
                 np.testing.assert_array_equal(buffer, good[name])
             good = {}
     assert not good and run._progress.step == 24

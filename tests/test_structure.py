@@ -36,6 +36,7 @@ LAYERS = (
     ("exchange",),
     ("held_out", "surprise", "reader", "training_state", "dynamic", "beam", "plain", "priming", "compiling"),
     ("stability", "timetable"),
+    ("learner",),
     ("sampling", "training"),
     ("language_model", "session", "run_history"),
     ("inspection",),

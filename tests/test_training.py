@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import charrnn.learner
 import charrnn.reader
 import charrnn.training
 from charrnn.cells import CELLS
@@ -439,10 +440,10 @@ def test_a_full_disk_is_a_warning_and_training_goes_on(tmp_path: Path, monkeypat
 
 
 def test_evaluating_takes_no_more_of_the_time_than_it_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charrnn.training.Reader, "seconds", lambda self: 0.5)
+    monkeypatch.setattr(charrnn.learner.Reader, "seconds", lambda self: 0.5)
     events = train(tmp_path / "slow", max_time=2.0)
     assert len(of(EvalEvent, events)) == 1  # the last one, where 20 would have been due
-    monkeypatch.setattr(charrnn.training.Reader, "seconds", lambda self: 100.0)
+    monkeypatch.setattr(charrnn.learner.Reader, "seconds", lambda self: 100.0)
     events = train(tmp_path / "slower", max_time=2.0)
     assert len(of(EvalEvent, events)) == 1 and events[-1].step > 10  # half of the time is for training all the same
 
@@ -473,7 +474,7 @@ def test_time_to_compile_is_none_of_the_run_even_where_it_is_longer(tmp_path: Pa
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charrnn.training, "is_compiled", lambda task: False)
     monkeypatch.setattr(charrnn.training, "mark_compiled", lambda task: None)
-    monkeypatch.setattr(charrnn.training.Network, "rehearse", lambda self, ids: time.sleep(1.5))
+    monkeypatch.setattr(charrnn.learner.Learner, "rehearse", lambda self: time.sleep(1.5))
     events = train(tmp_path / "run", max_time=1.0)
     steps = of(StepEvent, events)
     assert events[-1].step > 10 and events[-1].seconds < 1.5
