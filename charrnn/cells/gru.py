@@ -10,15 +10,9 @@ The paper's own form, and char-rnn's, multiplies h by r before the product: weig
 
 from __future__ import annotations
 
-from charrnn.kernels.activation import sigmoid, tanh
+from charrnn.kernels.activation import apply_sigmoid, tanh
 from charrnn.kernels.cell import Cell
 from charrnn.kernels.jit import jit
-
-
-@jit
-def _apply_sigmoid(z):
-    for j in range(z.size):
-        z[j] = sigmoid(z[j])
 
 
 @jit
@@ -34,7 +28,7 @@ def _advance(r, z, n, u, bias_apart, h_prev, hidden, h):
 def forward(z, u, bias_apart, states, t, b, tape, units):
     """One step of one row; the arguments are those of `Cell`, state (h,), tape W_hn h + b_hn."""
     n = states.shape[3]
-    _apply_sigmoid(z[:2 * n])
+    apply_sigmoid(z[:2 * n])
     _advance(z[:n], z[n:2 * n], z[2 * n:], u, bias_apart, states[0, t, b], tape, states[0, t + 1, b])
 
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from charrnn.cells.lstm import _advance, _apply_sigmoid, _apply_tanh
+from charrnn.cells import lstm
 from charrnn.kernels.activation import tanh
 from charrnn.kernels.cell import NORM_EPSILON, Cell
 from charrnn.kernels.jit import jit
+
+_lstm_forward = lstm.forward  # leaves q in the place of h'
 
 
 @jit
@@ -56,12 +58,7 @@ def _sum_of_squares(o, c):
 @jit(inner=True)
 def forward(z, u, bias_apart, states, t, b, tape, units):
     """One step of one row; the arguments are those of `Cell`, states (h, c)."""
-    n = states.shape[3]
-    _apply_sigmoid(z[:2 * n])
-    _apply_tanh(z[2 * n:3 * n])
-    _apply_sigmoid(z[3 * n:])
-    _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b],
-             states[0, t + 1, b])
+    _lstm_forward(z, u, bias_apart, states, t, b, tape, units)
     _normalise(states[0, t + 1, b], units)
 
 

@@ -13,21 +13,9 @@ for longer than a plain recurrent net, and why the bias of f starts at 1.
 
 from __future__ import annotations
 
-from charrnn.kernels.activation import sigmoid, tanh
+from charrnn.kernels.activation import apply_sigmoid, apply_tanh, tanh
 from charrnn.kernels.cell import Cell
 from charrnn.kernels.jit import jit
-
-
-@jit
-def _apply_sigmoid(z):
-    for j in range(z.size):
-        z[j] = sigmoid(z[j])
-
-
-@jit
-def _apply_tanh(z):
-    for j in range(z.size):
-        z[j] = tanh(z[j])
 
 
 @jit
@@ -42,9 +30,9 @@ def _advance(i, f, g, o, c_prev, c, h):
 def forward(z, u, bias_apart, states, t, b, tape, units):
     """One step of one row; the arguments are those of `Cell`, states (h, c)."""
     n = states.shape[3]
-    _apply_sigmoid(z[:2 * n])
-    _apply_tanh(z[2 * n:3 * n])
-    _apply_sigmoid(z[3 * n:])
+    apply_sigmoid(z[:2 * n])
+    apply_tanh(z[2 * n:3 * n])
+    apply_sigmoid(z[3 * n:])
     _advance(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b],
              states[0, t + 1, b])
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from charrnn.kernels.jit import FASTMATH
+from charrnn.kernels.jit import FASTMATH, jit
 
 f4 = np.float32
 
@@ -83,3 +83,17 @@ def _exp(x):
         return f4(0.0) if x < f4(-87.0) else p * power  # this way round, NaN stays NaN
 
     return by_bits
+
+
+@jit(inner=True)
+def apply_sigmoid(z):
+    """Take the logistic function of (n,) numbers, in place."""
+    for j in range(z.size):
+        z[j] = sigmoid(z[j])
+
+
+@jit(inner=True)
+def apply_tanh(z):
+    """Take the hyperbolic tangent of (n,) numbers, in place."""
+    for j in range(z.size):
+        z[j] = tanh(z[j])

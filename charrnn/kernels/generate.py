@@ -14,9 +14,9 @@ from charrnn.kernels.jit import jit
 from charrnn.kernels.product import ADD, REPLACE, multiply_share
 from charrnn.kernels.random import mix, uniform
 from charrnn.kernels.share import meet
-from charrnn.kernels.softmax import _add, _maximum, softmax
+from charrnn.kernels.softmax import maximum, softmax
 from charrnn.kernels.sweep import add_recurrent, cell_forward, start_gates
-from charrnn.kernels.window import copy
+from charrnn.kernels.window import accumulate, copy
 
 
 class Scratch(NamedTuple):
@@ -109,7 +109,7 @@ def distribute(logits, order, choice):
 
     `order` (V,) int64 is room.
     """
-    top = _maximum(logits)
+    top = maximum(logits)
     # The temperature divides in float64, after the maximum was taken off: no temperature above 0 overflows.
     for v in range(logits.size):
         logits[v] = logits.dtype.type(max((np.float64(logits[v]) - top) / choice.temperature, -1e30))
@@ -185,7 +185,7 @@ def advance(current, weights, scratch, holds, share):
                    REPLACE)
     meet(share)
     for b in range(first, last):
-        _add(scratch.logits[0, b], weights.output_bias)
+        accumulate(weights.output_bias, scratch.logits[0, b])
         for layer in range(layers):
             for s in range(kinds):
                 copy(scratch.states[layer, s, 1, b], scratch.states[layer, s, 0, b])

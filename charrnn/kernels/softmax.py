@@ -6,16 +6,12 @@ import numpy as np
 
 from charrnn.kernels.activation import exp
 from charrnn.kernels.jit import jit
+from charrnn.kernels.window import accumulate
 
 
-@jit
-def _add(row, bias):
-    for v in range(row.size):
-        row[v] += bias[v]
-
-
-@jit
-def _maximum(row):
+@jit(inner=True)
+def maximum(row):
+    """Return the largest of (n,) numbers."""
     # Plain comparisons would not vectorise, since they must keep NaN apart; a NaN is seen in the sum of exponentials.
     top = row[0]
     for v in range(row.size):
@@ -41,7 +37,7 @@ def _scale(row, factor):
 @jit
 def softmax(row):
     """Turn logits (V,) into probabilities in place; returns log of the sum and the maximum that was taken off."""
-    top = _maximum(row)
+    top = maximum(row)
     total = _exp_sum(row, top)
     _scale(row, row.dtype.type(1) / total)
     return np.log(total), top
@@ -62,7 +58,7 @@ def cross_entropy(logits, bias, targets, losses, vocab_size, scale, first, last)
     for t in range(targets.shape[0]):
         for b in range(first, last):
             row = logits[t, b, :vocab_size]
-            _add(row, bias[:vocab_size])
+            accumulate(bias[:vocab_size], row)
             target = targets[t, b]
             score = row[target]
             log_total, top = softmax(row)

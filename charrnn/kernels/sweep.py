@@ -14,8 +14,7 @@ from charrnn.kernels.jit import jit
 from charrnn.kernels.product import ADD, REPLACE, SUM_BLOCK, multiply, multiply_share
 from charrnn.kernels.random import drop, mix
 from charrnn.kernels.share import meet, meet_all
-from charrnn.kernels.softmax import _add
-from charrnn.kernels.window import copy, input_weights, layer_inputs, layer_outputs
+from charrnn.kernels.window import accumulate, copy, input_weights, layer_inputs, layer_outputs
 
 #: Bytes of gates that pass through one kind of work before the next takes them up, while they are in a core's cache.
 _CACHED = 128 * 1024
@@ -40,7 +39,7 @@ def start_gates(ids, weights, layer, z, first, last):
     for b in range(first, last):
         copy(weights.bias[layer], z[b])
         if layer == 0 and weights.table.shape[0] > 0:
-            _add(z[b], weights.table[ids[b]])
+            accumulate(weights.table[ids[b]], z[b])
 
 
 @jit(inner=True)

@@ -71,6 +71,13 @@ def copy(source, target):
 
 
 @jit(inner=True)
+def accumulate(source, target):
+    """Add (n,) numbers."""
+    for j in range(target.size):
+        target[j] += source[j]
+
+
+@jit(inner=True)
 def layer_outputs(window, layer, steps, dropout):
     """Return a layer's outputs (T, B, H) as the one above reads them, after dropout."""
     if dropout > 0:
