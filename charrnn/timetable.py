@@ -29,7 +29,6 @@ class Timetable:
     Attributes
     ----------
     step_limit : steps after which the run ends, or None where only time ends it.
-    reserve : seconds that are kept for the last evaluation.
     """
 
     def __init__(self, config: TrainConfig, progress: Progress, windows: int) -> None:
@@ -46,7 +45,6 @@ class Timetable:
         self._reason = ""
         if limits:
             self.step_limit, self._reason = min(limits)
-        self.reserve = 0.0
         self.start()
 
     def start(self) -> None:
@@ -68,7 +66,7 @@ class Timetable:
         if self.step_limit:
             share = (self._progress.step + 1) / self.step_limit
         if self._config.max_time:
-            share = max(share, self.elapsed() / max(self._config.max_time - self.reserve, 1e-3))
+            share = max(share, self.elapsed() / max(self._config.max_time - self._progress.reserve, 1e-3))
         return min(share, 1.0)
 
     def over(self) -> str:
@@ -76,7 +74,7 @@ class Timetable:
         config, progress = self._config, self._progress
         if self.step_limit is not None and progress.step >= self.step_limit:
             return self._reason
-        if config.max_time is not None and self.elapsed() + self.reserve >= config.max_time:
+        if config.max_time is not None and self.elapsed() + progress.reserve >= config.max_time:
             return "max_time"
         if config.patience is not None and progress.worse >= config.patience:
             return "patience"
@@ -98,7 +96,7 @@ class Timetable:
         """Tell whether evaluations, with one now, take no more than their share of the time."""
         if self._config.eval_every is not None or self._config.max_time is None:
             return True
-        return self.elapsed() >= self._evaluated + self.reserve / EVALUATION_SHARE
+        return self.elapsed() >= self._evaluated + self._progress.reserve / EVALUATION_SHARE
 
     def save_due(self) -> bool:
         """Tell whether it is time to save."""
@@ -109,7 +107,7 @@ class Timetable:
     def reserve_for(self, seconds: float) -> None:
         """Keep time for the last evaluation, which takes so many seconds, but some for training in any case."""
         most = MOST_RESERVED * self._config.max_time if self._config.max_time is not None else seconds
-        self.reserve = min(seconds, most)
+        self._progress.reserve = min(seconds, most)
 
     def kept(self) -> None:
         """Note that the state has just been kept."""

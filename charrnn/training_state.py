@@ -31,6 +31,7 @@ class Progress:
     epoch: int = 0  # complete passes
     window: int = 0  # next window of the current pass
     seconds: float = 0.0
+    reserve: float = 0.0  # seconds that are kept for the last evaluation
     characters: int = 0
     best_val_loss: float | None = None
     worse: int = 0  # evaluations in a row without a better loss

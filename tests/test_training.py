@@ -297,7 +297,7 @@ def test_save_saves_and_goes_on(tmp_path: Path, every_step: None) -> None:
 def state_of(folder: Path) -> dict[str, Any]:
     """Return all that decides how a run goes on."""
     checkpoint = load_checkpoint(folder / "last.safetensors", training_state=True)
-    progress = {name: value for name, value in checkpoint.progress.items() if name != "seconds"}
+    progress = {name: value for name, value in checkpoint.progress.items() if name not in ("seconds", "reserve")}
     return checkpoint.weights | checkpoint.training_state | {"progress": np.array(str(progress))}
 
 
@@ -446,6 +446,14 @@ def test_evaluating_takes_no_more_of_the_time_than_it_should(tmp_path: Path, mon
     monkeypatch.setattr(charrnn.learner.Reader, "seconds", lambda self: 100.0)
     events = train(tmp_path / "slower", max_time=2.0)
     assert len(of(EvalEvent, events)) == 1 and events[-1].step > 10  # half of the time is for training all the same
+
+
+def test_a_run_whose_time_is_up_has_nothing_left_to_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charrnn.learner.Reader, "seconds", lambda self: 0.4)  # is kept for a last evaluation
+    done = train(tmp_path / "run", max_time=1.0)[-1]
+    again = list(trainer(tmp_path / "run", resume=True, max_time=1.0).run())
+    assert "the time is up" in of(WarningEvent, again)[0].message
+    assert again[-1].step == done.step and not of(EvalEvent, again)
 
 
 def test_a_run_that_is_resumed_does_not_evaluate_at_once() -> None:
