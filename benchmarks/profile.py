@@ -18,21 +18,12 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.kernels.jit import specialise
 from charrnn.kernels.share import Share, new_barrier
 from charrnn.kernels.softmax import cross_entropy
+from charrnn.kernels.sweep import cell_backward, cell_forward
 from charrnn.model import initial_parameters
 from charrnn.network import Network, passes
 from charrnn.optimizers import Optimizer
 
 VOCAB = 65
-
-
-def cell_forward(z: Any, u: Any, bias_apart: Any, states: Any, t: int, b: int, tape: Any) -> None:
-    """Stand-in for a cell's own."""
-    raise NotImplementedError
-
-
-def cell_backward(z: Any, states: Any, t: int, b: int, tape: Any, dh: Any, dstates: Any) -> None:
-    """Stand-in for a cell's own."""
-    raise NotImplementedError
 
 
 def all_forward(window: Any, bias_apart: Any) -> None:
@@ -42,7 +33,7 @@ def all_forward(window: Any, bias_apart: Any) -> None:
         for t in range(steps):
             for b in range(rows):
                 cell_forward(window.z[layer, t, b], window.u[0, b], bias_apart[layer], window.states[layer], t, b,
-                             window.tape[layer, t, b])
+                             window.tape[layer, t, b], window.units)
 
 
 def all_backward(window: Any) -> None:
@@ -52,7 +43,7 @@ def all_backward(window: Any) -> None:
         for t in range(steps - 1, -1, -1):
             for b in range(rows):
                 cell_backward(window.z[layer, t, b], window.states[layer], t, b, window.tape[layer, t, b],
-                              window.dh[t, b], window.dstates[layer])
+                              window.dh[t, b], window.dstates[layer], window.units)
 
 
 def phases(config: ModelConfig, train: TrainConfig, batch: int, steps: int, precision: str,
