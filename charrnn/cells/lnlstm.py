@@ -6,8 +6,8 @@
 
 This is root mean square layer normalisation (Zhang and Sennrich 2019, after Ba, Kiros and Hinton 2016). It has no gain
 of its own, since h goes into matrices alone, which can hold one. What the cell remembers, c, is left as it is. However
-large the output, what the next step, the layer above and the logits see is of one size: such a net takes lower rates
-and learns more from as much text, the more so in narrow layers (docs/regularisation.md).
+large the output, what the next step, the layer above and the logits see is of one size. Such a net takes lower rates;
+what it gave is in docs/regularisation.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from charrnn.kernels.activation import tanh
 from charrnn.kernels.cell import NORM_EPSILON, Cell
 from charrnn.kernels.jit import jit
 
-_lstm_forward = lstm.forward  # leaves q in the place of h'
+# A kernel calls others by global names. An LSTM's forward leaves q in the place of h', its backward takes q's gradient.
+_lstm_forward, _lstm_backward = lstm.forward, lstm.backward
 
 
 @jit
@@ -41,13 +42,14 @@ def _normalise(h, units):
 
 @jit
 def _output(o, c, q):
+    """Put o * tanh(c) into q."""
     for j in range(q.size):
         q[j] = o[j] * tanh(c[j])
 
 
 @jit
 def _sum_of_squares(o, c):
-    """Return the sum of the squares of q, which computing it again is cheaper than keeping."""
+    """Return the sum of the squares of q, which takes less time than to keep it."""
     squares = c.dtype.type(0)
     for j in range(c.size):
         q = o[j] * tanh(c[j])
@@ -71,37 +73,26 @@ def hold(z, states, t, b, tape, unit, value, units):
 
 
 @jit
-def _along(h, dh_out, dh_next):
-    """Return the sum of h * dh: how far the gradient points along the output, where normalisation leaves nothing."""
-    total = h.dtype.type(0)
+def _denormalise(h, dh, dh_next, scale, units):
+    """Turn the gradient of h', which is `dh` + `dh_next`, into that of q, in `dh` alone.
+
+    Along the output itself the gradient vanishes: its length is what normalisation takes away.
+    """
+    along = h.dtype.type(0)
     for j in range(h.size):
-        total += h[j] * (dh_out[j] + dh_next[j])
-    return total
-
-
-@jit
-def _retreat(i, f, g, o, c_prev, c, h, dh_out, dh_next, dc, along, scale):
-    one = c.dtype.type(1)
-    for j in range(c.size):
-        it, ft, gt, ot, th = i[j], f[j], g[j], o[j], tanh(c[j])
-        dq = (dh_out[j] + dh_next[j] - along * h[j]) * scale
-        d = dc[j] + dq * ot * (one - th * th)
-        i[j] = d * gt * it * (one - it)
-        f[j] = d * c_prev[j] * ft * (one - ft)
-        g[j] = d * it * (one - gt * gt)
-        o[j] = dq * th * ot * (one - ot)
-        dc[j] = d * ft
+        along += h[j] * (dh[j] + dh_next[j])
+    along /= h.dtype.type(units)
+    for j in range(h.size):
+        dh[j] = (dh[j] + dh_next[j] - along * h[j]) * scale
+        dh_next[j] = 0
 
 
 @jit(inner=True)
 def backward(z, states, t, b, tape, dh, dstates, units):
     """One step back of one row; the arguments are those of `Cell`."""
-    n = states.shape[3]
-    along = _along(states[0, t + 1, b], dh, dstates[0, b]) / states.dtype.type(units)
-    scale = _inverse_norm(_sum_of_squares(z[3 * n:], states[1, t + 1, b]), units, states.dtype.type)
-    _retreat(z[:n], z[n:2 * n], z[2 * n:3 * n], z[3 * n:], states[1, t, b], states[1, t + 1, b], states[0, t + 1, b],
-             dh, dstates[0, b], dstates[1, b], along, scale)
-    dstates[0, b][:] = 0  # h reaches the step through the recurrent product alone
+    squares = _sum_of_squares(z[3 * states.shape[3]:], states[1, t + 1, b])
+    _denormalise(states[0, t + 1, b], dh, dstates[0, b], _inverse_norm(squares, units, states.dtype.type), units)
+    _lstm_backward(z, states, t, b, tape, dh, dstates, units)
 
 
 CELL = Cell(name="lnlstm", gates=("i", "f", "g", "o"), states=("h", "c"), kept=0, apart=0, forget_gate=1,

@@ -31,7 +31,7 @@ class Cell:
     states : (S, T + 1, B, H), of which [:, t, b] is before and [:, t + 1, b] after the step; h is the first.
     tape : (A * H,), what `forward` keeps for `backward`; `backward` leaves the gradient of the `apart` gates' recurrent
         product at its start.
-    dh : (H,), gradient of the loss with respect to this step's output.
+    dh : (H,), gradient of the loss with respect to this step's output; `backward` may overwrite it.
     dstates : (S, B, H), of which [:, b] is the gradient with respect to the states after the step; `backward` turns it
         into that with respect to the states before it, but for what flows through the recurrent product, which the
         sweep adds to h's.
