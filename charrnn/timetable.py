@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from charrnn.config import DEFAULT_EPOCHS, TrainConfig
@@ -12,6 +13,9 @@ EVALUATIONS, EVALUATION_SHARE = 20, 0.1
 
 #: The largest share of a run's time that is kept for its last evaluation.
 MOST_RESERVED = 0.5
+
+#: What is kept for it, as a multiple of how long it is expected to take.
+RESERVE = 1.1
 
 #: More steps than any run makes, and less than what overflows.
 MOST_STEPS = 2**62
@@ -105,9 +109,9 @@ class Timetable:
             self.elapsed() >= self._saved + self._config.save_seconds
 
     def reserve_for(self, seconds: float) -> None:
-        """Keep time for the last evaluation, which takes so many seconds, but some for training in any case."""
-        most = MOST_RESERVED * self._config.max_time if self._config.max_time is not None else seconds
-        self._progress.reserve = min(seconds, most)
+        """Keep time for the last evaluation, which takes about so many seconds, but some for training in any case."""
+        most = MOST_RESERVED * self._config.max_time if self._config.max_time is not None else math.inf
+        self._progress.reserve = min(RESERVE * seconds, most)
 
     def kept(self) -> None:
         """Note that the state has just been kept."""
