@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from charrnn.errors import ConfigError
 
-OPTIMIZERS = ("adamw", "adam", "rmsprop", "adagrad", "sgd")
+OPTIMIZERS = ("cadamw", "adamw", "adam", "rmsprop", "adagrad", "sgd")
 LR_SCHEDULES = ("cosine", "step", "constant")
 SPLITS = ("tail", "stream")
 HELD_OUT = ("val", "test")
@@ -22,7 +22,10 @@ PRECISIONS = ("auto", "f32", "bf16")
 NORMALIZATIONS = ("none", "nfc", "nfkc")
 
 #: The learning rate that is used for an optimizer when none is given.
-DEFAULT_LR = {"adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
+DEFAULT_LR = {"cadamw": 1e-2, "adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
+
+#: The decay of the gradient's average likewise, where it is not `USUAL_BETA1`.
+DEFAULT_BETA1, USUAL_BETA1 = {"cadamw": 0.7}, 0.9
 
 #: How many passes over the training text a run makes when neither epochs, steps nor time are given.
 DEFAULT_EPOCHS = 10.0
@@ -162,14 +165,14 @@ class TrainConfig(_Checked):
     batch_size : B, parallel streams that the training text is cut into.
     seq_len : T, characters that the gradient flows back through (the window of truncated BPTT).
     optimizer, lr : update rule and its highest learning rate (None: `DEFAULT_LR`).
-    beta1 : decay of the gradient's average in Adam and AdamW, the momentum of SGD.
-    beta2 : decay of the squared gradient's average in Adam, AdamW and RMSProp.
+    beta1 : decay of the gradient's average in Adam and its kin, the momentum of SGD (None: `DEFAULT_BETA1`).
+    beta2 : decay of the squared gradient's average in Adam and its kin, and in RMSProp.
     initial_accumulator : what Adagrad's sums of squares start from; min-char-rnn's constant under the root.
     lr_schedule, warmup : course of the rate over the run, and the share of the run in which it rises from 0.
     clip_norm : limit on the norm of the gradient of the mean loss.
     clip_value : limit on each element of the gradient of the loss summed over a window's steps, as min-char-rnn and
         char-rnn have it; on the mean loss that is `clip_value / seq_len`.
-    weight_decay : decoupled in AdamW, added to the gradient in the other optimizers; never applied to biases.
+    weight_decay : decoupled in AdamW and C-AdamW, added to the gradient in the other optimizers; never applied to biases.
     average : share of the steps so far over which the weights are averaged that are evaluated, saved as the best and
         sampled from (`charrnn.averaging`); 0: the newest weights alone.
     epochs, max_steps, max_time : when to stop, whichever comes first; max_time in seconds.
@@ -184,9 +187,9 @@ class TrainConfig(_Checked):
 
     batch_size: int = 32
     seq_len: int = 64
-    optimizer: str = "adamw"
+    optimizer: str = "cadamw"
     lr: float | None = None
-    beta1: float = 0.9
+    beta1: float | None = None
     beta2: float = 0.99
     initial_accumulator: float = 0.0
     lr_schedule: str = "cosine"
@@ -215,7 +218,8 @@ class TrainConfig(_Checked):
         self._choice("optimizer", OPTIMIZERS)
         if self.lr is not None:
             self._real("lr", 0, open_low=True)
-        self._real("beta1", 0, 1, open_high=True)
+        if self.beta1 is not None:
+            self._real("beta1", 0, 1, open_high=True)
         self._real("beta2", 0, 1, open_high=True)
         self._real("initial_accumulator", 0)
         self._choice("lr_schedule", LR_SCHEDULES)
@@ -249,6 +253,11 @@ class TrainConfig(_Checked):
     def peak_lr(self) -> float:
         """The highest learning rate of the run: `lr`, or the optimizer's own default."""
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def momentum(self) -> float:
+        """The decay of the gradient's average: `beta1`, or the optimizer's own default."""
+        return DEFAULT_BETA1.get(self.optimizer, USUAL_BETA1) if self.beta1 is None else self.beta1
 
     @property
     def save_seconds(self) -> float:

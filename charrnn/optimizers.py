@@ -12,10 +12,10 @@ from charrnn.kernels import update
 from charrnn.kernels.share import Share, meet_all
 from charrnn.threads import Team
 
-_UPDATES = {"adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop, "adagrad": update.adagrad,
+_UPDATES = {"cadamw": update.cadamw, "adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop, "adagrad": update.adagrad,
             "sgd": update.sgd}
 #: Added to the root of a squared gradient before dividing by it, PyTorch's values.
-_EPS = {"adamw": 1e-8, "adam": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-10, "sgd": 0.0}
+_EPS = {"cadamw": 1e-8, "adamw": 1e-8, "adam": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-10, "sgd": 0.0}
 _MIN_NORM = 1e-6  # added to the norm before dividing by it, as PyTorch's clip_grad_norm_ does
 
 
@@ -104,4 +104,4 @@ class Optimizer:
             first, last = chunks * part // parts, chunks * (part + 1) // parts
             share = slice(start + first * update.NORM_CHUNK, min(start + last * update.NORM_CHUNK, stop))
             self._update(self.flat[share], gradient[share], self.first[share], self.second[share], lr, decay, clip,
-                         limit, config.beta1, config.beta2, self._eps, self.step_count)
+                         limit, config.momentum, config.beta2, self._eps, self.step_count)

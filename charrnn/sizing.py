@@ -60,6 +60,9 @@ SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 #: whose output is normalised, and so larger than that of others; and the characters of a step below which it is lower.
 LR, LR_ALONE, LR_TIED, LR_NORMALISED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 0.3, 1024
 
+#: The highest rate of Adam, and the factor on all of its rates for C-AdamW.
+HIGHEST_LR, LR_CAUTIOUS = 1e-2, 2.0
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -135,12 +138,14 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     dropout = spared * _dropout(strain, NO_DROPOUT, DROPOUT_SLOPE)
     settings.setdefault("dropout", round(20 * dropout) / 20)
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
-    if settings.get("optimizer", TrainConfig.optimizer) in ("adam", "adamw"):
+    optimizer = settings.get("optimizer", TrainConfig.optimizer)
+    if optimizer in ("cadamw", "adamw", "adam"):
         factor = (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
         if get_cell(settings.get("cell", ModelConfig.cell)).normalised:
             factor *= LR_NORMALISED
         rate = LR * factor * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
-        settings.setdefault("lr", float(f"{min(rate, 1e-2):.1g}"))
+        rate = min(rate, HIGHEST_LR) * (LR_CAUTIOUS if optimizer == "cadamw" else 1.0)
+        settings.setdefault("lr", float(f"{rate:.2g}"))
     chosen = {name: value for name, value in settings.items() if name not in given}
     return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
 

@@ -98,7 +98,7 @@ class Trainer:
                  init_from: Checkpoint | None = None, resume: bool = False, reason: str = "") -> None:
         self._precision = choose_precision(config.precision)
         # What was chosen is stored, so that a run goes on with it wherever and by whatever version it is resumed.
-        config = config.replace(lr=config.peak_lr, precision=self._precision)
+        config = config.replace(lr=config.peak_lr, beta1=config.momentum, precision=self._precision)
         self.corpus, self.model, self.config, self.run_folder = corpus, model, config, run
         self._split = split_text(corpus.ids, config)
         self._threads = useful_threads(model, self._split.batch_size, self._split.seq_len,

@@ -165,3 +165,16 @@ def test_learning_rate_by_hand() -> None:
     assert [learning_rate(step, x) for x in (0.3, 0.4, 0.7, 1.0)] == pytest.approx([1.0, 0.1, 0.01, 0.01])
     assert learning_rate(cosine, 7.0) == learning_rate(cosine, 1.0)  # a run a little over its end does not turn up
     assert learning_rate(TrainConfig(lr_schedule="constant", optimizer="sgd"), 0.5) == DEFAULT_LR["sgd"]
+
+
+def test_a_cautious_step_goes_against_no_gradient_and_leaves_some_out() -> None:
+    layout = Layout(CONFIG)
+    optimizer = Optimizer(TrainConfig(optimizer="cadamw", weight_decay=0), np.zeros(layout.size), layout.decayed)
+    for i in range(5):
+        gradient = layout.from_named(draw(1 + i), np.float64)
+        before = optimizer.flat.copy()
+        optimizer.step(gradient, 0.1, 1, Team(1))
+        moved = optimizer.flat - before
+        assert not (moved * gradient > 0).any()
+    stayed = (moved == 0) & (gradient != 0)
+    assert 0.2 < stayed.sum() / (gradient != 0).sum() < 0.6

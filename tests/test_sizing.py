@@ -118,6 +118,14 @@ def test_passes_may_be_next_to_none_and_more_than_can_be_counted(passes: float) 
     assert settings["recurrent_dropout"] == (0 if passes < 1 else sizing.MOST_DROPOUT)
 
 
+def test_the_rule_that_leaves_out_steps_takes_higher_rates_than_adam() -> None:
+    for task, units in ((SHAKESPEARE, 64), (SHAKESPEARE, 256), (SHAKESPEARE, 640), (CHINESE, 320)):
+        given = {"hidden_size": units}
+        adam, cautious = (chosen(task, given | {"optimizer": name}, seconds=240)["lr"] for name in ("adamw", "cadamw"))
+        assert 1.95 <= cautious / adam <= 2.05
+        assert cautious == chosen(task, given, seconds=240)["lr"]
+
+
 def test_other_optimizers_keep_their_own_rate() -> None:
     assert "lr" not in chosen(seconds=60, given={"optimizer": "sgd"})
 

@@ -315,7 +315,7 @@ def run_in_two(folder: Path, stop_at: int, text: str, **settings: Any) -> list[E
 @pytest.mark.parametrize("cell, optimizer, split, dropout, average", [
     ("lstm", "adamw", "tail", 0.3, 0.2), ("gru", "adam", "stream", 0.3, 0.0), ("rnn", "rmsprop", "tail", 0.3, 1.0),
     ("lstm", "adagrad", "tail", 0.0, 0.0), ("gru", "sgd", "tail", 0.0, 0.3), ("rnn", "adamw", "stream", 0.0, 0.0),
-    ("lnlstm", "adamw", "stream", 0.3, 0.0),
+    ("lnlstm", "cadamw", "stream", 0.3, 0.0),
 ])
 @pytest.mark.parametrize("stop_at", [6, 14])
 def test_resumed_equals_uninterrupted(cell: str, optimizer: str, split: str, dropout: float, average: float,

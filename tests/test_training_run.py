@@ -77,7 +77,7 @@ def test_without_anything_it_is_the_built_in_text_with_what_is_chosen_for_it() -
     assert run.corpus.sources == ("python-docs (built-in)",)
     assert run.path == Path("checkpoints/builtin")
     defaults = ModelConfig(vocab_size=len(run.corpus.vocabulary)).to_json() | TrainConfig().to_json() | \
-        TextConfig().to_json()
+        {"beta1": TrainConfig().momentum} | TextConfig().to_json()
     choice = choose(task_of(len(run.corpus), len(run.corpus.vocabulary), {}), {})
     wanted = defaults | choice.settings
     assert {name: run.plan.config[name] for name in defaults if name != "precision"} == \

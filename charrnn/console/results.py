@@ -51,7 +51,7 @@ def description_page(description: Description, path: Path, file_size: int) -> Re
         _heading("Parameters"), _parameters(parameter_shapes(description.model)),
         _heading("Vocabulary"), Padding(_vocabulary(description.vocabulary), (0, 0, 0, 2)),
         _heading("Settings"), _settings({**description.text.to_json(), **description.train.to_json(),
-                                         "lr": description.train.peak_lr}),
+                                         "lr": description.train.peak_lr, "beta1": description.train.momentum}),
     ]
     evaluations = [event for event in description.history if _is_evaluation(event)]
     if evaluations:

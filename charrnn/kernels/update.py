@@ -75,29 +75,41 @@ def rmsprop(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step
 
 
 @jit
-def _adam(p, g, first, second, lr, shrink, decay, clip, limit, beta1, beta2, eps, step):
+def _adam(p, g, first, second, lr, shrink, decay, clip, limit, beta1, beta2, eps, step, least):
+    """Adam's update, without the steps of elements whose average gradient times their gradient is `least` or less."""
     r = p.dtype.type
     rate = r(lr / (1.0 - beta1**step))
     root = r(1.0 / np.sqrt(1.0 - beta2**step))
     shrink, decay, clip, limit, eps = r(shrink), r(decay), r(clip), r(limit), r(eps)
     rest1, rest2, beta1, beta2 = r(1.0 - beta1), r(1.0 - beta2), r(beta1), r(beta2)
+    least = r(least)
     for i in range(p.size):
         d = _clipped(g[i], clip, limit) + decay * p[i]
         first[i] = beta1 * first[i] + rest1 * d
         second[i] = beta2 * second[i] + rest2 * d * d
-        p[i] = shrink * p[i] - rate * first[i] / (np.sqrt(second[i]) * root + eps)
+        change = rate * first[i] / (np.sqrt(second[i]) * root + eps)
+        p[i] = shrink * p[i] - (r(0) if first[i] * d <= least else change)
 
 
 @jit
 def adam(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
     """Adam (Kingma and Ba 2015), weight decay as part of the gradient."""
-    _adam(p, g, first, second, lr, 1.0, decay, clip, limit, beta1, beta2, eps, step)
+    _adam(p, g, first, second, lr, 1.0, decay, clip, limit, beta1, beta2, eps, step, -np.inf)
 
 
 @jit
 def adamw(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
-    _adam(p, g, first, second, lr, 1.0 - lr * decay, 0.0, clip, limit, beta1, beta2, eps, step)
+    _adam(p, g, first, second, lr, 1.0 - lr * decay, 0.0, clip, limit, beta1, beta2, eps, step, -np.inf)
+
+
+@jit
+def cadamw(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
+    """AdamW that leaves out every step against the gradient at hand: C-AdamW (Liang, Chen, Liu and Liu 2024).
+
+    Theirs makes the other steps larger by as much as was left out; that is only another learning rate.
+    """
+    _adam(p, g, first, second, lr, 1.0 - lr * decay, 0.0, clip, limit, beta1, beta2, eps, step, 0.0)
 
 
 @jit

@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent
 STEPS = 5
 CLIP_NORM = {"lstm": 0.15, "gru": 0.4, "rnn": 0.6, "lnlstm": 1.5}
 BETA1, BETA2, WEIGHT_DECAY = 0.9, 0.99, 0.05
-LR = {"sgd": 0.1, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.02, "adamw": 0.02}
+LR = {"sgd": 0.1, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.02, "adamw": 0.02, "cadamw": 0.02}
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,19 @@ def rmsprop(w: Array, g: Array, memory: dict[str, Any], lr: float, beta2: float)
     w -= lr * g / (np.sqrt(memory["v"]) + 1e-8)
 
 
-def adam(w: Array, g: Array, memory: dict[str, Any], lr: float, beta1: float, beta2: float) -> None:
-    """m, v = averages of g, g², each corrected for its start at zero; w -= lr m / (√v + 1e-8)."""
+def adam(w: Array, g: Array, memory: dict[str, Any], lr: float, beta1: float, beta2: float,
+         cautious: bool = False) -> None:
+    """m, v = averages of g, g², each corrected for its start at zero; w -= lr m / (√v + 1e-8).
+
+    A cautious step has no elements where m and g differ in sign, or one is 0.
+    """
     t = memory["t"] = memory.get("t", 0) + 1
     memory["m"] = beta1 * memory.get("m", 0.0) + (1 - beta1) * g
     memory["v"] = beta2 * memory.get("v", 0.0) + (1 - beta2) * g**2
     m = memory["m"] / (1 - beta1**t)
     v = memory["v"] / (1 - beta2**t)
-    w -= lr * m / (np.sqrt(v) + 1e-8)
+    step = lr * m / (np.sqrt(v) + 1e-8)
+    w -= np.where(np.sign(m) * np.sign(g) == 1, step, 0.0) if cautious else step
 
 
 class Optimizer:
@@ -56,7 +61,7 @@ class Optimizer:
             g = gradients[name]
             memory = self.memory.setdefault(name, {})
             decay = self.weight_decay if w.ndim > 1 else 0.0
-            if self.name == "adamw":
+            if self.name in ("adamw", "cadamw"):
                 w -= lr * decay * w  # decoupled: the decay passes by m and v
             else:
                 g = g + decay * w
@@ -66,8 +71,8 @@ class Optimizer:
                 adagrad(w, g, memory, lr)
             elif self.name == "rmsprop":
                 rmsprop(w, g, memory, lr, self.beta2)
-            elif self.name in ("adam", "adamw"):
-                adam(w, g, memory, lr, self.beta1, self.beta2)
+            elif self.name in ("adam", "adamw", "cadamw"):
+                adam(w, g, memory, lr, self.beta1, self.beta2, cautious=self.name == "cadamw")
             else:
                 raise ValueError(f"no optimizer is called {self.name!r}")
 

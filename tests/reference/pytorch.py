@@ -106,6 +106,20 @@ def run(model: Model, ids: Array, targets: Array, state: State, masks: Array | N
     }
 
 
+class CautiousAdamW(torch.optim.AdamW):
+    """AdamW that moves no element against its gradient."""
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        decays = [(parameter, 1 - group["lr"] * group["weight_decay"]) for group in self.param_groups
+                  for parameter in group["params"]]
+        decayed = [decay * parameter for parameter, decay in decays]
+        super().step()
+        for (parameter, _), start in zip(decays, decayed):
+            moved = parameter - start
+            parameter.copy_(torch.where(moved * parameter.grad < 0, parameter, start))
+
+
 def make_optimizer(name: str, model: Model, lr: float, *, beta1: float, beta2: float,
                    weight_decay: float) -> torch.optim.Optimizer:
     """Return PyTorch's optimizer of that name; matrices decay, biases do not."""
@@ -118,4 +132,5 @@ def make_optimizer(name: str, model: Model, lr: float, *, beta1: float, beta2: f
         "rmsprop": lambda: torch.optim.RMSprop(groups, lr=lr, alpha=beta2),
         "adam": lambda: torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2)),
         "adamw": lambda: torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2)),
+        "cadamw": lambda: CautiousAdamW(groups, lr=lr, betas=(beta1, beta2)),
     }[name]()

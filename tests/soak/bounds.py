@@ -16,7 +16,7 @@ from tests.soak import Outcome
 _TRAIN = ("--hidden-size", "7", "--num-layers", "2", "--batch-size", "3", "--seq-len", "11", "--dropout", "0.2",
           "--max-steps", "5", "--threads", "2", "--quiet")
 _SAMPLE = (("--argmax",), ("--top-k", "3"), ("--top-p", "0.5", "--num-samples", "5"), ("--min-p", "0.1"))
-_OPTIMIZERS = {"lstm": ("adamw", "sgd"), "gru": ("rmsprop", "adam"), "lnlstm": ("adamw",), "rnn": ("adagrad",)}
+_OPTIMIZERS = {"lstm": ("adamw", "sgd"), "gru": ("rmsprop", "adam"), "lnlstm": ("cadamw",), "rnn": ("adagrad",)}
 
 
 def run(*, quick: bool) -> Iterator[Outcome]:

@@ -27,7 +27,7 @@ RUNS = (
     "--cell rnn --optimizer rmsprop --lr-schedule constant --dropout 0.2",
     "--cell lstm --optimizer adagrad --split stream --clip-value 5",
     "--cell gru --optimizer sgd --dropout 0.1 --recurrent-dropout 0.2 --num-layers 2",
-    "--cell lnlstm --optimizer adamw --dropout 0.1 --num-layers 2",
+    "--cell lnlstm --optimizer cadamw --dropout 0.1 --num-layers 2",
 )
 _STEPS = 400
 _COMMON = ("--hidden-size", "16", "--num-layers", "1", "--batch-size", "4", "--seq-len", "20",
