@@ -34,7 +34,9 @@ class Reader:
         rows = max(1, len(held_out))
         self._network = Network(trained.config, trained.named_parameters(), batch_size=rows,
                                 seq_len=CHUNK if rows == 1 else trained.seq_len, threads=trained.team.size)
-        self._network.losses(*window(held_out, 0, 1))  # compiles, so that what follows can be timed
+        # Compiles and starts the threads, so that what follows can be timed: a short window would look crowded, since a
+        # thread comes late at first, and the next ones would be read by one thread alone (`Network.share_out`).
+        self._network.losses(*window(held_out, 0, self._network.seq_len))
 
     def _follow(self) -> Network:
         self._network.flat[...] = self._flat

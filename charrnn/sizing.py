@@ -12,7 +12,8 @@ with, and D characters read in the whole run (every pass counts):
   million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
   are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
   Narrow nets leave out recurrent connections alone, since they can spare no outputs; the wider, the more of both.
-- **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier.
+- **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier, and
+  cells other than an LSTM. C-AdamW, which leaves out steps, takes twice that of Adam.
 
 The figures behind the constants are in docs/quality.md, with the commands that print them. Nothing here needs to be
 exact: the loss is flat around the best size, a speed that is measured wrong by a factor of two makes a net larger by
@@ -56,9 +57,13 @@ SPARES_NONE, SPARES_ALL, TIED_SPARES = 128, 640, 0.75
 #: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
 SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 
-#: The learning rate of Adam for two layers of 256 units; its factors for one layer, for tied weights, and for cells
-#: whose output is normalised, and so larger than that of others; and the characters of a step below which it is lower.
-LR, LR_ALONE, LR_TIED, LR_NORMALISED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 0.3, 1024
+#: The learning rate of Adam for two layers of 256 LSTM units; its factors for one layer and for tied weights; and the
+#: characters of a step below which it is lower.
+LR, LR_ALONE, LR_TIED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 1024
+
+#: Its factors for cells whose output is normalised, and so larger than that of others, and for those that have no state
+#: besides their output.
+LR_NORMALISED, LR_OUTPUT_ALONE = 0.3, 0.4
 
 #: The highest rate of Adam, and the factor on all of its rates for C-AdamW.
 HIGHEST_LR, LR_CAUTIOUS = 1e-2, 2.0
@@ -138,20 +143,24 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     dropout = spared * _dropout(strain, NO_DROPOUT, DROPOUT_SLOPE)
     settings.setdefault("dropout", round(20 * dropout) / 20)
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
-    optimizer = settings.get("optimizer", TrainConfig.optimizer)
-    if optimizer in ("cadamw", "adamw", "adam"):
-        factor = (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
-        if get_cell(settings.get("cell", ModelConfig.cell)).normalised:
-            factor *= LR_NORMALISED
-        rate = LR * factor * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
-        rate = min(rate, HIGHEST_LR) * (LR_CAUTIOUS if optimizer == "cadamw" else 1.0)
-        settings.setdefault("lr", float(f"{rate:.2g}"))
+    if settings.get("optimizer", TrainConfig.optimizer) in ("cadamw", "adamw", "adam"):
+        settings.setdefault("lr", _learning_rate(settings, step))
     chosen = {name: value for name, value in settings.items() if name not in given}
     return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
 
 
 def _dropout(strain: float, least: float, slope: float) -> float:
     return min(slope * math.log(max(strain / least, 1.0)), MOST_DROPOUT)
+
+
+def _learning_rate(settings: Mapping[str, Any], step: int) -> float:
+    """Return the highest rate of Adam or its kin, in two digits, for steps of `step` characters."""
+    cell = get_cell(settings.get("cell", ModelConfig.cell))
+    rate = LR * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
+    rate *= (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
+    rate *= LR_NORMALISED if cell.normalised else LR_OUTPUT_ALONE if len(cell.states) == 1 else 1.0
+    cautious = settings.get("optimizer", TrainConfig.optimizer) == "cadamw"
+    return float(f"{min(rate, HIGHEST_LR) * (LR_CAUTIOUS if cautious else 1.0):.2g}")
 
 
 def _choose_size(settings: dict[str, Any], task: Task, step: int) -> None:

@@ -38,3 +38,11 @@ def test_many_short_windows_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charrnn.reader.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(reader._network, "losses", lambda ids, targets: None)
     assert reader.seconds() == pytest.approx(0.1 + 99 * 0.02)
+
+
+def test_the_threads_are_started_by_a_whole_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(MODEL, initial_parameters(MODEL, 0), batch_size=1, seq_len=8, training=True)
+    read = []
+    monkeypatch.setattr(Network, "losses", lambda self, ids, targets: read.append(len(ids)))
+    Reader(network, network.flat, np.zeros((1, CHUNK * 2), np.uint8))
+    assert read == [CHUNK]

@@ -82,6 +82,12 @@ def test_nets_with_a_normalised_output_take_lower_rates() -> None:
         assert 0.2 <= chosen(seconds=60, given={"hidden_size": units, "cell": "lnlstm"})["lr"] / plain <= 0.4
 
 
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_cells_without_a_state_of_their_own_take_lower_rates(cell: str) -> None:
+    plain = chosen(seconds=60, given={"hidden_size": 256})["lr"]
+    assert 0.35 <= chosen(seconds=60, given={"hidden_size": 256, "cell": cell})["lr"] / plain <= 0.45
+
+
 def test_short_runs_take_small_steps_so_that_there_are_enough() -> None:
     assert [chosen(seconds=seconds)["batch_size"] for seconds in (30, 180, 900, 3600)] == [16, 16, 32, 32]
     assert "batch_size" not in chosen(seconds=3600, given={"batch_size": 16})
