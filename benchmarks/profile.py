@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     for name, default in (("layers", 2), ("hidden", 128), ("batch", 50), ("steps", 50)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    for name, default in (("cell", "lstm"), ("precision", "f32"), ("optimizer", "adamw")):
+    for name, default in (("cell", "lstm"), ("precision", "f32"), ("optimizer", TrainConfig.optimizer)):
         parser.add_argument(f"--{name}", default=default)
     given = parser.parse_args()
     config = ModelConfig(vocab_size=VOCAB, cell=given.cell, num_layers=given.layers, hidden_size=given.hidden)

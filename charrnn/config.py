@@ -24,8 +24,8 @@ NORMALIZATIONS = ("none", "nfc", "nfkc")
 #: The learning rate that is used for an optimizer when none is given.
 DEFAULT_LR = {"cadamw": 1e-2, "adamw": 5e-3, "adam": 5e-3, "rmsprop": 2e-3, "adagrad": 0.1, "sgd": 0.5}
 
-#: The decay of the gradient's average likewise, where it is not `USUAL_BETA1`.
-DEFAULT_BETA1, USUAL_BETA1 = {"cadamw": 0.7}, 0.9
+#: The decay of the gradient's average likewise.
+DEFAULT_BETA1 = {"cadamw": 0.7, "adamw": 0.9, "adam": 0.9, "rmsprop": 0.9, "adagrad": 0.9, "sgd": 0.9}
 
 #: How many passes over the training text a run makes when neither epochs, steps nor time are given.
 DEFAULT_EPOCHS = 10.0
@@ -172,7 +172,8 @@ class TrainConfig(_Checked):
     clip_norm : limit on the norm of the gradient of the mean loss.
     clip_value : limit on each element of the gradient of the loss summed over a window's steps, as min-char-rnn and
         char-rnn have it; on the mean loss that is `clip_value / seq_len`.
-    weight_decay : decoupled in AdamW and C-AdamW, added to the gradient in the other optimizers; never applied to biases.
+    weight_decay : decoupled in AdamW and C-AdamW, added to the gradient in the other optimizers; never applied to
+        biases.
     average : share of the steps so far over which the weights are averaged that are evaluated, saved as the best and
         sampled from (`charrnn.averaging`); 0: the newest weights alone.
     epochs, max_steps, max_time : when to stop, whichever comes first; max_time in seconds.
@@ -257,7 +258,7 @@ class TrainConfig(_Checked):
     @property
     def momentum(self) -> float:
         """The decay of the gradient's average: `beta1`, or the optimizer's own default."""
-        return DEFAULT_BETA1.get(self.optimizer, USUAL_BETA1) if self.beta1 is None else self.beta1
+        return DEFAULT_BETA1[self.optimizer] if self.beta1 is None else self.beta1
 
     @property
     def save_seconds(self) -> float:

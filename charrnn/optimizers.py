@@ -12,8 +12,8 @@ from charrnn.kernels import update
 from charrnn.kernels.share import Share, meet_all
 from charrnn.threads import Team
 
-_UPDATES = {"cadamw": update.cadamw, "adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop, "adagrad": update.adagrad,
-            "sgd": update.sgd}
+_UPDATES = {"cadamw": update.cadamw, "adamw": update.adamw, "adam": update.adam, "rmsprop": update.rmsprop,
+            "adagrad": update.adagrad, "sgd": update.sgd}
 #: Added to the root of a squared gradient before dividing by it, PyTorch's values.
 _EPS = {"cadamw": 1e-8, "adamw": 1e-8, "adam": 1e-8, "rmsprop": 1e-8, "adagrad": 1e-10, "sgd": 0.0}
 _MIN_NORM = 1e-6  # added to the norm before dividing by it, as PyTorch's clip_grad_norm_ does

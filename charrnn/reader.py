@@ -14,7 +14,7 @@ from charrnn.network import Network
 from charrnn.streams import window, windows
 
 #: How long windows of the held-out text are timed to estimate how long all of it takes.
-TIMED_SECONDS = 0.25
+TIMED_SECONDS = 0.1
 
 
 class Reader:
@@ -50,7 +50,7 @@ class Reader:
     def seconds(self) -> float:
         """Return about how long `loss` takes, from how fast its first windows are.
 
-        The very first one counts once: nothing is in the caches yet, so it may take twice as long as the others.
+        The very first one counts once: it may not be in the caches yet and take twice as long as the others.
         """
         ends = [time.perf_counter()]
         for ids, targets in windows(self._held_out, self._network.seq_len):

@@ -61,11 +61,11 @@ SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 #: characters of a step below which it is lower.
 LR, LR_ALONE, LR_TIED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 1024
 
-#: Its factors for cells whose output is normalised, and so larger than that of others, and for those that have no state
-#: besides their output.
+#: The rate's factors for cells whose output is normalised, and so larger than that of others, and for those that have
+#: no state besides their output.
 LR_NORMALISED, LR_OUTPUT_ALONE = 0.3, 0.4
 
-#: The highest rate of Adam, and the factor on all of its rates for C-AdamW.
+#: The highest rate of Adam for LSTMs, and the factor on all rates for C-AdamW.
 HIGHEST_LR, LR_CAUTIOUS = 1e-2, 2.0
 
 
@@ -154,13 +154,14 @@ def _dropout(strain: float, least: float, slope: float) -> float:
 
 
 def _learning_rate(settings: Mapping[str, Any], step: int) -> float:
-    """Return the highest rate of Adam or its kin, in two digits, for steps of `step` characters."""
+    """Return the highest rate of Adam or its kin, rounded to two digits, for steps of `step` characters."""
     cell = get_cell(settings.get("cell", ModelConfig.cell))
     rate = LR * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
     rate *= (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
+    rate = min(rate, HIGHEST_LR)
     rate *= LR_NORMALISED if cell.normalised else LR_OUTPUT_ALONE if len(cell.states) == 1 else 1.0
-    cautious = settings.get("optimizer", TrainConfig.optimizer) == "cadamw"
-    return float(f"{min(rate, HIGHEST_LR) * (LR_CAUTIOUS if cautious else 1.0):.2g}")
+    rate *= LR_CAUTIOUS if settings.get("optimizer", TrainConfig.optimizer) == "cadamw" else 1.0
+    return float(f"{rate:.2g}")
 
 
 def _choose_size(settings: dict[str, Any], task: Task, step: int) -> None:

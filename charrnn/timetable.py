@@ -14,7 +14,8 @@ EVALUATIONS, EVALUATION_SHARE = 20, 0.1
 #: The largest share of a run's time that is kept for its last evaluation.
 MOST_RESERVED = 0.5
 
-#: What is kept for it, as a multiple of how long it is expected to take.
+#: What is kept for it, as a multiple of how long it is expected to take: estimates vary, and the model is saved after
+#: it.
 RESERVE = 1.1
 
 #: More steps than any run makes, and less than what overflows.

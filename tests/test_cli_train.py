@@ -192,7 +192,7 @@ def test_resuming_what_was_never_saved(left: list[str], words: str, corpus: Path
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--hidden-size", "16"], "--hidden-size 16 contradicts the run that is resumed: --hidden-size 8; leave it out"),
-    (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: --lr 0.01;"),
+    (["--lr", "0.5"], "--lr 0.5 contradicts the run that is resumed: --lr 0.02;"),
     (["--bytes"], "--bytes contradicts the run that is resumed: --no-bytes;"),
     (["--preset", "min-char-rnn"], "leave out --preset"), (["--overwrite"], "leave out --overwrite"),
     (["--init-from", "run"], "leave out --init-from"),
@@ -205,7 +205,7 @@ def test_resuming_refuses_other_settings(words: list[str], message: str, trained
 
 def test_resuming_takes_the_same_setting_given_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = _plan(capsys, str(trained.parent / "fox.txt"), "--out", str(trained), "--resume", "--hidden-size", "8",
-                 "--lr", "0.01")
+                 "--lr", "0.02")
     assert plan["steps"] == 12
 
 

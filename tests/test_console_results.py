@@ -45,7 +45,7 @@ def test_a_checkpoint() -> None:
     assert "total 792" in lines
     assert "4 characters: \\n \\x1b \\x20 a" in lines
     assert any(line.startswith("encoding utf-8") for line in lines)
-    assert "lr 0.1" in " ".join(lines)  # the optimizer's own, since none was given
+    assert "lr 0.1" in " ".join(lines) and "beta1 0.9" in " ".join(lines)  # the optimizer's own; none were given
     assert "120 6.00 0.2500 0.3333 1:00" in lines
     assert "40 2.00 0.7500 1.0000 0:20" not in lines  # only the last evaluations are listed
     assert "\x1b" not in page

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.config import DEFAULT_LR, LR_SCHEDULES, OPTIMIZERS, ModelConfig, TrainConfig
+from charrnn.config import DEFAULT_BETA1, DEFAULT_LR, LR_SCHEDULES, OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.model import Layout, parameter_shapes
 from charrnn.network import Network
 from charrnn.optimizers import Optimizer, learning_rate
@@ -178,3 +178,14 @@ def test_a_cautious_step_goes_against_no_gradient_and_leaves_some_out() -> None:
         assert not (moved * gradient > 0).any()
     stayed = (moved == 0) & (gradient != 0)
     assert 0.2 < stayed.sum() / (gradient != 0).sum() < 0.6
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_rule_has_a_decay_of_its_own(name: str) -> None:
+    assert TrainConfig(optimizer=name).momentum == DEFAULT_BETA1[name] == (0.7 if name == "cadamw" else 0.9)
+    assert TrainConfig(optimizer=name, beta1=0.5).momentum == 0.5
+    by_default, given, other = (run(optimizer=name, **beta1)[0] for beta1 in (
+        {}, {"beta1": DEFAULT_BETA1[name]}, {"beta1": 0.5}))
+    assert all(np.array_equal(by_default[parameter], given[parameter]) for parameter in given)
+    uses_it = name not in ("rmsprop", "adagrad")
+    assert uses_it != all(np.array_equal(given[parameter], other[parameter]) for parameter in given)

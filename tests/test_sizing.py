@@ -77,15 +77,16 @@ def test_wider_and_deeper_nets_take_lower_rates() -> None:
 
 
 def test_nets_with_a_normalised_output_take_lower_rates() -> None:
-    for units in (256, 320, 512):
+    for units in (64, 256, 320, 512):
         plain = chosen(seconds=60, given={"hidden_size": units})["lr"]
         assert 0.2 <= chosen(seconds=60, given={"hidden_size": units, "cell": "lnlstm"})["lr"] / plain <= 0.4
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_cells_without_a_state_of_their_own_take_lower_rates(cell: str) -> None:
-    plain = chosen(seconds=60, given={"hidden_size": 256})["lr"]
-    assert 0.35 <= chosen(seconds=60, given={"hidden_size": 256, "cell": cell})["lr"] / plain <= 0.45
+    for units in (64, 128, 256):
+        plain = chosen(seconds=60, given={"hidden_size": units})["lr"]
+        assert 0.35 <= chosen(seconds=60, given={"hidden_size": units, "cell": cell})["lr"] / plain <= 0.45
 
 
 def test_short_runs_take_small_steps_so_that_there_are_enough() -> None:

@@ -456,6 +456,13 @@ def test_a_run_whose_time_is_up_has_nothing_left_to_train(tmp_path: Path, monkey
     assert again[-1].step == done.step and not of(EvalEvent, again)
 
 
+def test_time_is_kept_for_the_last_evaluation_but_not_most_of_it() -> None:
+    for limit, seconds, kept in ((100.0, 20.0, 22.0), (100.0, 80.0, 50.0), (None, 80.0, 88.0)):
+        progress = Progress()
+        Timetable(TrainConfig(max_time=limit), progress, windows=5).reserve_for(seconds)
+        assert progress.reserve == pytest.approx(kept)
+
+
 def test_a_run_that_is_resumed_does_not_evaluate_at_once() -> None:
     assert not Timetable(TrainConfig(max_time=200.0), Progress(seconds=100.0), windows=5).occasion()
 

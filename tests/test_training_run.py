@@ -156,7 +156,7 @@ def test_a_run_that_has_gone_on_since_it_was_prepared_is_not_rolled_back(corpus:
 
 
 def test_the_settings_a_run_was_started_with_resume_it(corpus: Path) -> None:
-    config = TrainConfig(batch_size=2, seq_len=8, threads=1, max_steps=2)  # leaves the rate and the precision open
+    config = TrainConfig(batch_size=2, seq_len=8, threads=1, max_steps=2)  # leaves rate, beta1 and precision open
     list(train(corpus, config, out="run", hidden_size=8, num_layers=1))
     *_, event = train(config=config.replace(max_steps=4), out="run", resume=True)
     assert isinstance(event, DoneEvent) and event.step == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charrnn.cli.options import DURATION, INTERVAL, Setting
-from charrnn.config import DEFAULT_BETA1, DEFAULT_EPOCHS, USUAL_BETA1
+from charrnn.config import DEFAULT_BETA1, DEFAULT_EPOCHS
 
 TEXT = {
     "encoding": Setting("Encoding of the texts; byte order marks are recognised.", metavar="NAME"),
@@ -34,7 +34,7 @@ OPTIMIZATION = {
     "optimizer": Setting("Update rule; cadamw is adamw without the steps that go against the newest gradient."),
     "lr": Setting("Highest learning rate."),
     "beta1": Setting("Decay of the average gradient (cadamw, adamw, adam); momentum of sgd.",
-                     unset=f"{DEFAULT_BETA1['cadamw']:g} for cadamw, else {USUAL_BETA1:g}"),
+                     unset=f"{DEFAULT_BETA1['cadamw']:g} for cadamw, else {DEFAULT_BETA1['adamw']:g}"),
     "beta2": Setting("Decay of the average squared gradient (cadamw, adamw, adam, rmsprop)."),
     "initial_accumulator": Setting("What Adagrad's sums of squares start from."),
     "lr_schedule": Setting("Course of the learning rate."),

@@ -36,7 +36,8 @@ def description_json(description: Description, path: Path, file_size: int) -> di
         "checkpoint": str(path), "bytes": file_size, "version": description.version,
         "parameters": sum(math.prod(shape) for shape in shapes.values()),
         "tensors": {name: list(shape) for name, shape in shapes.items()},
-        "model": description.model.to_json(), "train": description.train.to_json(), "text": description.text.to_json(),
+        "model": description.model.to_json(), "text": description.text.to_json(),
+        "train": description.train.to_json() | {"beta1": description.train.momentum},
         "vocabulary": description.vocabulary.to_json(), "corpus": description.corpus, "history": description.history,
     }
 

@@ -76,7 +76,10 @@ def rmsprop(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step
 
 @jit
 def _adam(p, g, first, second, lr, shrink, decay, clip, limit, beta1, beta2, eps, step, least):
-    """Adam's update, without the steps of elements whose average gradient times their gradient is `least` or less."""
+    """Adam's update, without the steps of elements whose average gradient times their gradient is `least` or less.
+
+    With minus infinity, none is left out.
+    """
     r = p.dtype.type
     rate = r(lr / (1.0 - beta1**step))
     root = r(1.0 / np.sqrt(1.0 - beta2**step))
@@ -107,7 +110,7 @@ def adamw(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
 def cadamw(p, g, first, second, lr, decay, clip, limit, beta1, beta2, eps, step):
     """AdamW that leaves out every step against the gradient at hand: C-AdamW (Liang, Chen, Liu and Liu 2024).
 
-    Theirs makes the other steps larger by as much as was left out; that is only another learning rate.
+    Theirs makes the other steps larger by the share that was left out, much as a higher learning rate does.
     """
     _adam(p, g, first, second, lr, 1.0 - lr * decay, 0.0, clip, limit, beta1, beta2, eps, step, 0.0)
 
