@@ -18,11 +18,16 @@ from charrnn.reader import Reader
 MODEL = ModelConfig(vocab_size=5, hidden_size=4, num_layers=1)
 
 
+def reader_of(characters: int) -> Reader:
+    """Return what evaluates a new model on so many characters."""
+    network = Network(MODEL, initial_parameters(MODEL, 0), batch_size=1, seq_len=8, training=True)
+    return Reader(network, network.flat, np.zeros((1, characters), np.uint8))
+
+
 @pytest.mark.parametrize("count, expected, timed", [(1, 9.0, 1), (2, 10.0, 2), (100, 9.0 + 99, 2)])
 def test_the_first_window_is_no_measure_of_the_others(monkeypatch: pytest.MonkeyPatch, count: int, expected: float,
                                                       timed: int) -> None:
-    network = Network(MODEL, initial_parameters(MODEL, 0), batch_size=1, seq_len=8, training=True)
-    reader = Reader(network, network.flat, np.zeros((1, CHUNK * count + 1), np.uint8))
+    reader = reader_of(CHUNK * count + 1)
     clock: Iterator[float] = iter([0.0, 9.0, 10.0, 11.0])  # a first window of 9 s, others of 1 s
     read = []
     monkeypatch.setattr(charrnn.reader, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
@@ -32,8 +37,7 @@ def test_the_first_window_is_no_measure_of_the_others(monkeypatch: pytest.Monkey
 
 
 def test_many_short_windows_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(MODEL, initial_parameters(MODEL, 0), batch_size=1, seq_len=8, training=True)
-    reader = Reader(network, network.flat, np.zeros((1, CHUNK * 100 + 1), np.uint8))
+    reader = reader_of(CHUNK * 100 + 1)
     times = np.cumsum([0.0, 0.05, 0.02, 0.02, 0.5, 0.02])  # the last but one waited for a core
     clock = iter(times)
     monkeypatch.setattr(charrnn.reader, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
@@ -42,8 +46,7 @@ def test_many_short_windows_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_threads_are_started_by_a_whole_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(MODEL, initial_parameters(MODEL, 0), batch_size=1, seq_len=8, training=True)
     read = []
     monkeypatch.setattr(Network, "losses", lambda self, ids, targets: read.append(len(ids)))
-    Reader(network, network.flat, np.zeros((1, CHUNK * 2), np.uint8))
+    reader_of(CHUNK * 2)
     assert read == [CHUNK]
