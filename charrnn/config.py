@@ -33,7 +33,7 @@ DEFAULT_EPOCHS = 10.0
 #: What a run chooses for its text and time where it is left out (`charrnn.sizing`). The defaults below are for
 #: configurations that are made by hand.
 CHOSEN = frozenset({"hidden_size", "num_layers", "embedding_size", "tie_weights", "dropout", "recurrent_dropout",
-                    "batch_size", "seq_len", "lr"})
+                    "batch_size", "seq_len", "lr", "garble"})
 
 #: Seconds between saves when `--save-every` does not say.
 DEFAULT_SAVE_SECONDS = 600.0
@@ -176,12 +176,13 @@ class TrainConfig(_Checked):
         biases.
     average : share of the steps so far over which the weights are averaged that are evaluated, saved as the best and
         sampled from (`charrnn.averaging`); 0: the newest weights alone.
+    garble : share of the training text, on average, in whose place noise is read, in stretches (`charrnn.garbling`).
     epochs, max_steps, max_time : when to stop, whichever comes first; max_time in seconds.
     val_fraction, test_fraction, split : how much of the text is held out, and from where.
     eval_every, sample_every : steps between evaluations and samples (None: about 20 in a run).
     save_every : steps between saves, or a time such as "10m" (None: `DEFAULT_SAVE_SECONDS`); evaluations save as well.
     patience : evaluations without a better loss after which training stops (None: never).
-    seed : decides the initial weights and the dropout.
+    seed : decides the initial weights, the dropout and the noise.
     threads : CPU threads (None: all that the process may use); never changes a result.
     precision : "f32", "bf16" (products only; needs CPU support) or "auto".
     """
@@ -199,6 +200,7 @@ class TrainConfig(_Checked):
     clip_value: float = 0.0
     weight_decay: float = 0.01
     average: float = 0.0
+    garble: float = 0.0
     epochs: float | None = None
     max_steps: int | None = None
     max_time: float | None = None
@@ -229,6 +231,7 @@ class TrainConfig(_Checked):
         self._real("clip_value", 0)
         self._real("weight_decay", 0)
         self._real("average", 0, 1)
+        self._real("garble", 0, 1)
         for name in ("epochs", "max_time"):
             if getattr(self, name) is not None:
                 self._real(name, 0, open_low=True)

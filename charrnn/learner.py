@@ -13,6 +13,7 @@ import numpy as np
 from charrnn.averaging import Average
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.garbling import Garbler
 from charrnn.kernels.random import mix
 from charrnn.network import Network
 from charrnn.optimizers import Optimizer
@@ -43,6 +44,7 @@ class Learner:
         self._average = Average(config.average, self._network.flat)
         self._buffers = buffers(self._network, self._optimizer, self._average)
         self._guard = Guard(self._buffers, progress)
+        self._garbler = Garbler(config.garble, model.vocab_size, config.seed)
 
     def go_on_from(self, start: Checkpoint) -> None:
         """Take up the state of a run that was saved; raise `CheckpointError` where something of it is missing."""
@@ -68,7 +70,8 @@ class Learner:
         progress, network = self._progress, self._network
         if progress.window == 0:
             network.states[...] = 0  # the streams start again
-        ids, targets = self._split.window(progress.window)
+        passage = self._split.passage(progress.window)
+        ids, targets = self._garbler.garble(passage, progress.window * self._split.seq_len, progress.epoch)
         key = int(mix(np.uint64(self._config.seed), np.uint64(progress.step)))
         loss = network.loss_and_gradient(ids, targets, key)
         norm = self._optimizer.step(network.gradient, lr, len(ids), network.team, network.pack_share)

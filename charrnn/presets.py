@@ -13,6 +13,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "recurrent_dropout": 0.0, "recurrent_bias": False, "batch_size": 1, "seq_len": 25,
         "optimizer": "adagrad", "lr": 0.1, "initial_accumulator": 1e-8 / 25**2,
         "lr_schedule": "constant", "warmup": 0.0,
-        "clip_norm": 0.0, "clip_value": 5.0, "weight_decay": 0.0, "average": 0.0, "precision": "f32",
+        "clip_norm": 0.0, "clip_value": 5.0, "weight_decay": 0.0, "average": 0.0, "garble": 0.0,
+        "precision": "f32",
     },
 }

@@ -6,12 +6,14 @@ with, and D characters read in the whole run (every pass counts):
 
 - **Size.** W · D, the effort, is what time and machine allow. The same effort reads much text with a small net or
   little with a large one; `READ_PER_WEIGHT` is where the two balance. Hence W = sqrt(effort / READ_PER_WEIGHT): four
-  times the time makes a net twice as large, which reads twice as much.
+  times the time makes a net twice as large, which reads twice as much. Text that is new to the net is worth reading
+  more of, with a smaller one: `FRESH_PER_WEIGHT`.
 - **Regularisation.** A net learns a text by heart the more, the more weights there are for a character of it (W / N)
   and the more often it reads it (D / N). Their product, effort / N², is what dropout follows, by its logarithm: on one
   million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
   are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
   Narrow nets leave out recurrent connections alone, since they can spare no outputs; the wider, the more of both.
+- **Noise.** Long texts are seldom all of one kind, so a little noise is put into them; short ones are better without.
 - **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier, and
   cells other than an LSTM. C-AdamW, which leaves out steps, takes twice that of Adam.
 
@@ -32,8 +34,9 @@ from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
 from charrnn.network import choose_precision, step_operations, training_rate
 from charrnn.threads import thread_count
 
-#: Characters that a run reads for each weight of its net, at the balance of size and reading.
-READ_PER_WEIGHT = 6.0
+#: Characters that a run reads for each weight of its net, at the balance of size and reading; and the same where all is
+#: read for the first few times, up to so many: more reading pays more there.
+READ_PER_WEIGHT, FRESH_PER_WEIGHT, FRESH_PASSES = 6.0, 10.0, 2.5
 
 #: Share of a run's time that goes into training, not into evaluating, saving and sampling.
 TRAINING_SHARE = 0.9
@@ -54,12 +57,16 @@ NO_RECURRENT, RECURRENT_SLOPE = 1.0, 0.0625
 NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
 SPARES_NONE, SPARES_ALL, TIED_SPARES = 128, 640, 0.75
 
+#: Share of the training text in whose place noise is read (`charrnn.garbling`), from so many characters on: that much
+#: text is seldom all of one kind.
+GARBLE, GARBLED_FROM = 0.005, 2e6
+
 #: Streams of a run that reads at most so many characters: it needs many steps more than it needs exact gradients.
 SMALL_BATCH, SMALL_BATCH_READS = 16, 12e6
 
-#: The learning rate of Adam for two layers of 256 LSTM units; its factors for one layer and for tied weights; and the
-#: characters of a step below which it is lower.
-LR, LR_ALONE, LR_TIED, FULL_RATE_STEP = 5e-3, 1.9, 0.4, 1024
+#: The learning rate of Adam for two layers of 256 LSTM units; its factors for one layer and for tied weights; the
+#: characters of a step for which it is that, and those above which it does not rise: it goes by the root of them.
+LR, LR_ALONE, LR_TIED, STEP, LARGEST_STEP = 5e-3, 1.9, 0.4, 1024, 2048
 
 #: The rate's factors for cells whose output is normalised, and so larger than that of others, and for those that have
 #: no state besides their output.
@@ -145,6 +152,7 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
     if settings.get("optimizer", TrainConfig.optimizer) in ("cadamw", "adamw", "adam"):
         settings.setdefault("lr", _learning_rate(settings, step))
+    settings.setdefault("garble", GARBLE if task.characters >= GARBLED_FROM else 0.0)
     chosen = {name: value for name, value in settings.items() if name not in given}
     return Choice(chosen, _reason(chosen, settings, task, read / task.characters))
 
@@ -156,7 +164,7 @@ def _dropout(strain: float, least: float, slope: float) -> float:
 def _learning_rate(settings: Mapping[str, Any], step: int) -> float:
     """Return the highest rate of Adam or its kin, rounded to two digits, for steps of `step` characters."""
     cell = get_cell(settings.get("cell", ModelConfig.cell))
-    rate = LR * (256 / settings["hidden_size"]) ** 0.75 * min(1.0, math.sqrt(step / FULL_RATE_STEP))
+    rate = LR * (256 / settings["hidden_size"]) ** 0.75 * math.sqrt(min(step, LARGEST_STEP) / STEP)
     rate *= (LR_ALONE if settings["num_layers"] == 1 else 1.0) * (LR_TIED if settings["tie_weights"] else 1.0)
     rate = min(rate, HIGHEST_LR)
     rate *= LR_NORMALISED if cell.normalised else LR_OUTPUT_ALONE if len(cell.states) == 1 else 1.0
@@ -182,7 +190,8 @@ def _fits(settings: dict[str, Any], task: Task, step: int) -> bool:
     weights = _weights(settings, task.vocab_size)
     # Without the output's: of thousands of characters, most are rare, and their rows are no great help.
     needed = weights - settings["hidden_size"] * task.vocab_size
-    return task.read(weights, step) >= READ_PER_WEIGHT * needed
+    read = task.read(weights, step)
+    return read >= (FRESH_PER_WEIGHT if read <= FRESH_PASSES * task.characters else READ_PER_WEIGHT) * needed
 
 
 def _weights(settings: dict[str, Any], vocab_size: int) -> float:

@@ -47,19 +47,27 @@ class Split:
         """Characters of the training text that are predicted in an epoch."""
         return self.train.shape[0] * (self.train.shape[1] - 1)
 
-    def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the characters (T, B) of a window of the training text and those that follow them.
+    def passage(self, index: int) -> np.ndarray:
+        """Return a copy of the characters (T + 1, B) of a window of the training text, and the one after each row.
 
         The last window of an epoch may be shorter than the others.
         """
+        return _passage(self.train, index * self.seq_len, self.seq_len)
+
+    def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the characters (T, B) of a window of the training text and those that follow them."""
         return window(self.train, index * self.seq_len, self.seq_len)
 
 
 def window(streams: np.ndarray, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Return up to `length` steps (T, B) of streams (B, n) from `start` on, and the characters that follow them."""
-    stop = min(start + length, streams.shape[1] - 1)
-    # Copies, even of one stream: a read-only view is another type to Numba, for which it would compile again.
-    return streams[:, start:stop].T.copy(), streams[:, start + 1:stop + 1].T.copy()
+    passage = _passage(streams, start, length)
+    return passage[:-1], passage[1:]
+
+
+def _passage(streams: np.ndarray, start: int, length: int) -> np.ndarray:
+    # A copy, even of one stream: a read-only view is another type to Numba, for which it would compile again.
+    return streams[:, start:min(start + length, streams.shape[1] - 1) + 1].T.copy()
 
 
 def windows(streams: np.ndarray, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -35,6 +35,8 @@ def test_the_plan_says_what_will_happen() -> None:
     estimated = dict(plan_rows(dataclasses.replace(plan(), estimated_seconds=245.0), ("a",), "run"))
     assert estimated["length"].startswith("3,140 steps, about 4:05; ")
     assert rows["optimizer"] == "adamw at 0.002, cosine schedule, clip norm 1, weight decay 0.01"
+    noisy = dict(plan_rows(plan(garble=0.005), RUN.sources, RUN.folder))
+    assert noisy["optimizer"] == rows["optimizer"] + ", garble 0.005"
     assert rows["machine"] == "2 threads, precision auto, about 120 MB of memory"
     assert rows["saved in"] == "checkpoints/my fox" and "why" not in rows
     assert dict(plan_rows(dataclasses.replace(plan(), reason="so much time"), ("a",), "run"))["why"] == "so much time"

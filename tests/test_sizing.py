@@ -52,6 +52,13 @@ def test_the_net_reads_enough_text_for_each_of_its_weights() -> None:
         assert 0.9 * READ_PER_WEIGHT < task.read(size, 2048) / size < 2.5 * READ_PER_WEIGHT, seconds
 
 
+def test_a_net_that_reads_no_text_often_is_smaller_and_reads_more() -> None:
+    fresh, often = chosen(LARGE), chosen(seconds=LARGE.seconds)
+    assert weights(fresh) < weights(often)
+    read = LARGE.read(weights(fresh), 2048)
+    assert read < sizing.FRESH_PASSES * LARGE.characters and read > sizing.FRESH_PER_WEIGHT * weights(fresh)
+
+
 def test_dropout_follows_how_often_the_net_reads_how_little() -> None:
     dropouts = [chosen(seconds=seconds)["dropout"] for seconds in (30, 180, 900, 3600, 36000)]
     assert dropouts == sorted(dropouts) and dropouts[0] == 0 and 0.2 <= dropouts[2] < dropouts[3] <= dropouts[4] == 0.6
@@ -74,6 +81,18 @@ def test_wider_and_deeper_nets_take_lower_rates() -> None:
     assert rates == sorted(rates, reverse=True) and len(set(rates)) == 4
     assert chosen(seconds=60, given={"batch_size": 4, "hidden_size": 256})["lr"] < chosen(
         seconds=60, given={"hidden_size": 256})["lr"]
+
+
+def test_larger_steps_take_higher_rates_up_to_an_end() -> None:
+    rates = [chosen(seconds=60, given={"hidden_size": 256, "num_layers": 2, "batch_size": size})["lr"]
+             for size in (4, 16, 32, 64)]
+    assert rates[0] < rates[1] < rates[2] == rates[3]
+    assert rates[2] / rates[1] == pytest.approx(2**0.5, abs=0.05)
+
+
+def test_only_long_texts_have_noise() -> None:
+    assert chosen(SHAKESPEARE, seconds=240)["garble"] == 0 < chosen(LARGE, seconds=240)["garble"] <= 0.01
+    assert "garble" not in chosen(LARGE, seconds=240, given={"garble": 0.0})
 
 
 def test_nets_with_a_normalised_output_take_lower_rates() -> None:
@@ -109,7 +128,7 @@ def test_the_nearest_limit_counts() -> None:
 
 def test_what_is_given_is_kept_and_the_rest_goes_by_it() -> None:
     given = {"hidden_size": 512, "num_layers": 3, "dropout": 0.0, "seq_len": 100, "lr": 0.1}
-    assert set(chosen(seconds=60, given=given)) == {"batch_size", "embedding_size", "tie_weights", "recurrent_dropout"}
+    assert set(chosen(seconds=60, given=given)) == CHOSEN - set(given)
     assert chosen(seconds=60, given={"hidden_size": 96})["num_layers"] == 1
     deep = chosen(seconds=900, given={"num_layers": 3})
     assert "num_layers" not in deep and deep["hidden_size"] < chosen(seconds=900)["hidden_size"]

@@ -21,6 +21,7 @@ from charrnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, CorpusError, TrainingError
 from charrnn.events import CheckpointEvent, DoneEvent, EvalEvent, Event, PlanEvent, SampleEvent, StepEvent, WarningEvent
+from charrnn.garbling import Garbler
 from charrnn.kernels.random import mix
 from charrnn.language_model import load
 from charrnn.model import initial_parameters
@@ -217,21 +218,23 @@ def test_val_loss_is_what_evaluation_finds_and_best_the_lowest(split: str, tmp_p
 
 def test_every_step_is_as_truncated_backpropagation_has_it(tmp_path: Path, every_step: None) -> None:
     settings = {"batch_size": 4, "seq_len": 10, "val_fraction": 0.0, "max_steps": 40, "seed": 5}
-    run = trainer(tmp_path / "run", TEXT[:500], dropout=0.3, **settings)
+    run = trainer(tmp_path / "run", TEXT[:500], dropout=0.3, garble=0.3, **settings)
     reported = [(event.loss, event.grad_norm) for event in of(StepEvent, list(run.run()))]
 
-    # The whole course, written out: windows in order, states carried and reset with each pass, dropout by step.
+    # The whole course, written out: windows in order, states carried and reset with each pass, dropout by step, and
+    # the noise of a pass put into all of its text at once.
     split = split_text(run.corpus.ids, run.config)
     network = Network(run.model, initial_parameters(run.model, 5), batch_size=4, seq_len=10, training=True)
     optimizer = Optimizer(run.config, network.flat, network.layout.decayed)
     assert split.windows == 13  # so that there are three passes, and dropout differs between them
     for step in range(40):
-        if step % split.windows == 0:
+        epoch, start = step // split.windows, step % split.windows * 10
+        if start == 0:
             network.states[...] = 0
-        key = int(mix(np.uint64(5), np.uint64(step)))
-        loss = network.loss_and_gradient(*split.window(step % split.windows), key)
-        lr = learning_rate(run.config, (step + 1) / 40)
-        norm = optimizer.step(network.gradient, lr, len(split.window(step % split.windows)[0]), network.team)
+            garbled = Garbler(0.3, run.model.vocab_size, 5).garble(split.train.T.copy(), 0, epoch)
+        ids, targets = (part[start:start + 10] for part in garbled)
+        loss = network.loss_and_gradient(ids, targets, int(mix(np.uint64(5), np.uint64(step))))
+        norm = optimizer.step(network.gradient, learning_rate(run.config, (step + 1) / 40), len(ids), network.team)
         network.pack()
         assert reported[step] == (loss, norm), step
 
@@ -321,7 +324,7 @@ def run_in_two(folder: Path, stop_at: int, text: str, **settings: Any) -> list[E
 def test_resumed_equals_uninterrupted(cell: str, optimizer: str, split: str, dropout: float, average: float,
                                       stop_at: int, tmp_path: Path, every_step: None) -> None:
     settings = {"cell": cell, "optimizer": optimizer, "split": split, "dropout": dropout,
-                "recurrent_dropout": dropout / 2, "average": average,
+                "recurrent_dropout": dropout / 2, "average": average, "garble": 0.3,
                 "num_layers": 2, "embedding_size": 5 if cell == "gru" else 0, "max_steps": 24, "eval_every": 5,
                 "lr": 0.01}
     text = TEXT[:500]  # an epoch has 11 or 12 steps, so both stops fall within one

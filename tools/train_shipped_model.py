@@ -25,7 +25,7 @@ MAX_BYTES = 2_000_000
 MAX_STEPS = 200  # of the history; on a slow machine a run tells of thousands
 SETTINGS = ("--cell lstm --num-layers 1 --hidden-size 280 --embedding-size 0 --dropout 0.4 --recurrent-dropout 0.2 "
             "--batch-size 32 --seq-len 64 --optimizer adamw --lr 5e-3 --max-steps 6000 --eval-every 500 --average 0.1 "
-            "--seed 0")
+            "--garble 0 --seed 0")
 
 
 def run() -> int:

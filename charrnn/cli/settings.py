@@ -44,6 +44,7 @@ OPTIMIZATION = {
     "weight_decay": Setting("Pull of the weights towards 0; biases are left alone."),
     "average": Setting("Evaluate, save and sample the weights' average over about this share of the steps so far; "
                        "0: the newest weights."),
+    "garble": Setting("Share of the training text to replace by noise, so that other text surprises the model less."),
     "seed": Setting("Decides all that is random."),
 }
 LENGTH = {

@@ -66,7 +66,7 @@ def _optimizer(config: dict[str, Any]) -> str:
     """Return the update rule and whatever shapes the update."""
     rate = f" at {config['lr']:g}" if config["lr"] is not None else ""
     text = f"{config['optimizer']}{rate}, {config['lr_schedule']} schedule"
-    for name in ("clip_norm", "clip_value", "weight_decay", "average"):
+    for name in ("clip_norm", "clip_value", "weight_decay", "average", "garble"):
         if config.get(name):
             text += f", {option(name)[2:].replace('-', ' ')} {config[name]:g}"
     return text

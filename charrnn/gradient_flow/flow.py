@@ -80,7 +80,7 @@ class Clipping:
     Attributes
     ----------
     clip_norm, clip_value : the settings; 0 is off.
-    norms : (W,) of the gradient of W windows as in training, with the weights as they are.
+    norms : (W,) of the gradient of W windows as in training (without noise), with the weights as they are.
     cut : share of the gradient's elements beyond `clip_value`, in those windows.
     recorded : (R,) the norms that the run recorded while it trained; empty for a net that is untrained.
     """

@@ -153,7 +153,7 @@ def _keep_gates(model: ModelConfig, weights: Mapping[str, np.ndarray], ids: np.n
 
 def _clipping(model: ModelConfig, weights: Mapping[str, np.ndarray], train: TrainConfig, ids: np.ndarray,
               recorded: np.ndarray, threads: int) -> Clipping:
-    """Take the gradients of some windows, read as in training, and compare them with its limits."""
+    """Take the gradients of some windows, read as in training but for noise, and compare them with its limits."""
     split = split_text(ids, train.replace(val_fraction=0.0, test_fraction=0.0))
     affordable = int(_OPERATIONS / step_operations(model, split.batch_size, split.seq_len))
     network = Network(model, weights, batch_size=split.batch_size, seq_len=split.seq_len, threads=threads,

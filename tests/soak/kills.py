@@ -19,15 +19,15 @@ from charrnn.errors import CheckpointError
 from tests.runs import TEXT
 from tests.soak import Outcome
 
-#: Every cell, optimizer, split and schedule, both kinds of dropout, averaged weights; an epoch has about thirty steps,
-#: so most kills fall within one.
+#: Every cell, optimizer, split and schedule, both kinds of dropout, noise, averaged weights; an epoch has about thirty
+#: steps, so most kills fall within one.
 RUNS = (
     "--cell lstm --optimizer adamw --dropout 0.3 --num-layers 2 --average 0.3",
     "--cell gru --optimizer adam --split stream --embedding-size 5 --lr-schedule step",
     "--cell rnn --optimizer rmsprop --lr-schedule constant --dropout 0.2",
     "--cell lstm --optimizer adagrad --split stream --clip-value 5",
     "--cell gru --optimizer sgd --dropout 0.1 --recurrent-dropout 0.2 --num-layers 2",
-    "--cell lnlstm --optimizer cadamw --dropout 0.1 --num-layers 2",
+    "--cell lnlstm --optimizer cadamw --dropout 0.1 --num-layers 2 --garble 0.3",
 )
 _STEPS = 400
 _COMMON = ("--hidden-size", "16", "--num-layers", "1", "--batch-size", "4", "--seq-len", "20",
