@@ -34,8 +34,8 @@ from charrnn.config import DEFAULT_EPOCHS, ModelConfig, TrainConfig
 from charrnn.network import choose_precision, step_operations, training_rate
 from charrnn.threads import thread_count
 
-#: Characters that a run reads for each weight of its net, at the balance of size and reading; and the same where all is
-#: read for the first few times, up to so many: more reading pays more there.
+#: Characters that a run reads for each weight of its net, at the balance of size and reading; those of a run that makes
+#: few passes, where more reading pays more; and how many passes are few.
 READ_PER_WEIGHT, FRESH_PER_WEIGHT, FRESH_PASSES = 6.0, 10.0, 2.5
 
 #: Share of a run's time that goes into training, not into evaluating, saving and sampling.
