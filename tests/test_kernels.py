@@ -342,6 +342,22 @@ def test_cache_depends_on_every_kernel_source(monkeypatch: pytest.MonkeyPatch, t
     assert _source_hash() in hashes
 
 
+def test_another_installation_of_the_same_sources_has_compiled_nothing(monkeypatch: pytest.MonkeyPatch,
+                                                                       tmp_path: Path) -> None:
+    source = tmp_path / "charrnn/kernels/tile.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("a = 1\n")
+    monkeypatch.setattr("charrnn.kernels.jit._PACKAGE", tmp_path / "charrnn")
+    monkeypatch.setattr("charrnn.kernels.jit.CACHE_FOLDER", str(tmp_path))
+    mark_compiled("task")
+    assert is_compiled("task")
+    os.utime(source, ns=(0, source.stat().st_mtime_ns + 10**9))  # as installing it once more does
+    assert not is_compiled("task")
+    mark_compiled("task")
+    monkeypatch.setattr("charrnn.kernels.jit._PACKAGE", tmp_path / "other")
+    assert not is_compiled("task")
+
+
 def test_compiled_tasks_are_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("charrnn.kernels.jit.CACHE_FOLDER", str(tmp_path))
     assert not is_compiled("task")

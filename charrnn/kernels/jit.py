@@ -32,11 +32,14 @@ FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 _PACKAGE = Path(__file__).parent.parent
 
 
+def _sources() -> list[Path]:
+    return [path for folder in ("kernels", "cells") for path in sorted((_PACKAGE / folder).glob("*.py"))]
+
+
 def _source_hash() -> str:
     digest = hashlib.sha256()
-    for folder in ("kernels", "cells"):
-        for path in sorted((_PACKAGE / folder).glob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in _sources():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     digest.update(f"{numba.__version__} {sys.version}".encode())
     return digest.hexdigest()[:16]
 
@@ -140,11 +143,21 @@ def compile_c(template: Callable[..., Any], name: str, signature: Any, **globals
 
 def is_compiled(task: str) -> bool:
     """Tell whether everything that `task` needs was compiled by an earlier process and is in the cache."""
-    return CACHE_FOLDER is not None and (Path(CACHE_FOLDER) / f"{task}{_CPU}.done").exists()
+    return CACHE_FOLDER is not None and _mark(CACHE_FOLDER, task).exists()
 
 
 def mark_compiled(task: str) -> None:
     """Note that everything `task` needs is in the cache."""
     if CACHE_FOLDER is not None:
         with contextlib.suppress(OSError):
-            (Path(CACHE_FOLDER) / f"{task}{_CPU}.done").touch()
+            _mark(CACHE_FOLDER, task).touch()
+
+
+def _mark(folder: str, task: str) -> Path:
+    """Return the file that stands for `task` being compiled from these very sources.
+
+    Numba takes no machine code of files in another place, or that were written since, though all are the same: after
+    another installation everything is compiled again.
+    """
+    installed = f"{_PACKAGE} {[path.stat().st_mtime_ns for path in _sources()]}"
+    return Path(folder) / f"{task}{_CPU}-{hashlib.sha256(installed.encode()).hexdigest()[:16]}.done"
