@@ -33,7 +33,7 @@ DEFAULT_EPOCHS = 10.0
 #: What a run chooses for its text and time where it is left out (`charrnn.sizing`). The defaults below are for
 #: configurations that are made by hand.
 CHOSEN = frozenset({"hidden_size", "num_layers", "embedding_size", "tie_weights", "dropout", "recurrent_dropout",
-                    "batch_size", "seq_len", "lr", "garble"})
+                    "batch_size", "seq_len", "lr", "weight_decay", "garble"})
 
 #: Seconds between saves when `--save-every` does not say.
 DEFAULT_SAVE_SECONDS = 600.0

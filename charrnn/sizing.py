@@ -13,6 +13,8 @@ with, and D characters read in the whole run (every pass counts):
   million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
   are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
   Narrow nets leave out recurrent connections alone, since they can spare no outputs; the wider, the more of both.
+  Where each of thousands of characters has a learned vector, dropout is not enough for a short text: weight decay
+  follows the same product, in proportion.
 - **Noise.** Long texts are seldom all of one kind, so a little noise is put into them; short ones are better without.
 - **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier, and
   cells other than an LSTM. C-AdamW, which leaves out steps, takes twice that of Adam.
@@ -56,6 +58,11 @@ NO_RECURRENT, RECURRENT_SLOPE = 1.0, 0.0625
 #: elements as well, lose this share.
 NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
 SPARES_NONE, SPARES_ALL, TIED_SPARES = 128, 640, 0.75
+
+#: Weight decay of tied nets for each of effort / N², and the most; and the optimizers that do not add it to the
+#: gradient.
+DECAY_TIED, MOST_DECAY = 5e-4, 0.3
+DECOUPLED = ("cadamw", "adamw")
 
 #: Share of the training text in whose place noise is read (`charrnn.garbling`), from so many characters on: that much
 #: text is seldom all of one kind.
@@ -150,7 +157,11 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     dropout = spared * _dropout(strain, NO_DROPOUT, DROPOUT_SLOPE)
     settings.setdefault("dropout", round(20 * dropout) / 20)
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
-    if settings.get("optimizer", TrainConfig.optimizer) in ("cadamw", "adamw", "adam"):
+    optimizer = settings.get("optimizer", TrainConfig.optimizer)
+    # Only where it is decoupled: in a gradient, as much would be all there is.
+    decay = min(DECAY_TIED * strain, MOST_DECAY) if settings["tie_weights"] and optimizer in DECOUPLED else 0.0
+    settings.setdefault("weight_decay", max(float(f"{decay:.1g}"), TrainConfig.weight_decay))
+    if optimizer in ("cadamw", "adamw", "adam"):
         settings.setdefault("lr", _learning_rate(settings, step))
     settings.setdefault("garble", GARBLE if task.characters >= GARBLED_FROM else 0.0)
     chosen = {name: value for name, value in settings.items() if name not in given}

@@ -95,6 +95,16 @@ def test_only_long_texts_have_noise() -> None:
     assert "garble" not in chosen(LARGE, seconds=240, given={"garble": 0.0})
 
 
+def test_tied_nets_that_read_little_text_often_have_more_weight_decay() -> None:
+    short = dataclasses.replace(CHINESE, characters=90_000, vocab_size=2500)
+    decays = [chosen(short, seconds=seconds)["weight_decay"] for seconds in (4, 30, 60, 240, 3600)]
+    assert decays == sorted(decays) and decays[0] == TrainConfig.weight_decay and len(set(decays)) >= 3
+    assert decays[-2:] == [sizing.MOST_DECAY] * 2
+    assert chosen(short, seconds=240, given={"tie_weights": False})["weight_decay"] == TrainConfig.weight_decay
+    assert chosen(short, seconds=240, given={"optimizer": "sgd"})["weight_decay"] == TrainConfig.weight_decay
+    assert "weight_decay" not in chosen(short, seconds=240, given={"weight_decay": 0.0})
+
+
 def test_nets_with_a_normalised_output_take_lower_rates() -> None:
     for units in (64, 256, 320, 512):
         plain = chosen(seconds=60, given={"hidden_size": units})["lr"]
