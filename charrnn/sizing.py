@@ -13,15 +13,15 @@ with, and D characters read in the whole run (every pass counts):
   million characters none in half a minute, strong dropout in an hour; on many megabytes, none. The output's weights
   are left out: with thousands of characters they are the most, and a run is over before it knows them by heart.
   Narrow nets leave out recurrent connections alone, since they can spare no outputs; the wider, the more of both.
-  Where each of thousands of characters has a learned vector, dropout is not enough for a short text: weight decay
-  follows the same product, in proportion.
+  With many characters and tied weights, dropout is not enough for a short text: weight decay follows the same
+  product, in proportion.
 - **Noise.** Long texts are seldom all of one kind, so a little noise is put into them; short ones are better without.
 - **Rate.** Wider and deeper nets take a lower learning rate, and so do small steps, whose gradients are noisier, and
   cells other than an LSTM. C-AdamW, which leaves out steps, takes twice that of Adam.
 
-The figures behind the constants are in docs/quality.md, with the commands that print them. Nothing here needs to be
-exact: the loss is flat around the best size, a speed that is measured wrong by a factor of two makes a net larger by
-1.4.
+The figures behind the constants are in docs/quality.md and docs/regularisation.md, with the commands that print them.
+Nothing here needs to be exact: the loss is flat around the best size, a speed that is measured wrong by a factor of two
+makes a net larger by 1.4.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ NO_RECURRENT, RECURRENT_SLOPE = 1.0, 0.0625
 NO_DROPOUT, DROPOUT_SLOPE, MOST_DROPOUT = 1.5, 0.12, 0.6
 SPARES_NONE, SPARES_ALL, TIED_SPARES = 128, 640, 0.75
 
-#: Weight decay of tied nets for each of effort / N², and the most; and the optimizers that do not add it to the
-#: gradient.
+#: Weight decay of tied nets on many characters, for each of effort / N², and the most; and the optimizers that do not
+#: add it to the gradient.
 DECAY_TIED, MOST_DECAY = 5e-4, 0.3
 DECOUPLED = ("cadamw", "adamw")
 
@@ -159,7 +159,8 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
     optimizer = settings.get("optimizer", TrainConfig.optimizer)
     # Only where it is decoupled: in a gradient, as much would be all there is.
-    decay = min(DECAY_TIED * strain, MOST_DECAY) if settings["tie_weights"] and optimizer in DECOUPLED else 0.0
+    decays = settings["tie_weights"] and task.vocab_size > ONE_HOT_CHARACTERS and optimizer in DECOUPLED
+    decay = min(DECAY_TIED * strain, MOST_DECAY) if decays else 0.0
     settings.setdefault("weight_decay", max(float(f"{decay:.1g}"), TrainConfig.weight_decay))
     if optimizer in ("cadamw", "adamw", "adam"):
         settings.setdefault("lr", _learning_rate(settings, step))

@@ -160,8 +160,11 @@ def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _choice(corpus: Corpus, given: dict[str, Any], start: Description | None) -> Choice:
-    """Return what the run takes for the settings that were left out; a model to start from has its shape already."""
-    settled = given | start.model.to_json() if start else given
+    """Return what the run takes for the settings that were left out.
+
+    A model to start from has its shape already, and more weight decay than usual would have it forget what it knows.
+    """
+    settled = {"weight_decay": TrainConfig.weight_decay} | given | start.model.to_json() if start else given
     return choose(task_of(len(corpus), len(corpus.vocabulary), settled), settled)
 
 

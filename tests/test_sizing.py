@@ -100,8 +100,13 @@ def test_tied_nets_that_read_little_text_often_have_more_weight_decay() -> None:
     decays = [chosen(short, seconds=seconds)["weight_decay"] for seconds in (4, 30, 60, 240, 3600)]
     assert decays == sorted(decays) and decays[0] == TrainConfig.weight_decay and len(set(decays)) >= 3
     assert decays[-2:] == [sizing.MOST_DECAY] * 2
-    assert chosen(short, seconds=240, given={"tie_weights": False})["weight_decay"] == TrainConfig.weight_decay
-    assert chosen(short, seconds=240, given={"optimizer": "sgd"})["weight_decay"] == TrainConfig.weight_decay
+    assert chosen(short, seconds=240, given={"optimizer": "adamw"})["weight_decay"] == sizing.MOST_DECAY
+    for given in ({"tie_weights": False}, {"optimizer": "sgd"}, {"optimizer": "adam"}):
+        assert chosen(short, seconds=240, given=given)["weight_decay"] == TrainConfig.weight_decay
+    long = dataclasses.replace(short, characters=10_000_000, seconds=240)
+    few = dataclasses.replace(short, vocab_size=100, seconds=240)
+    for task in (long, few):
+        assert chosen(task, given={"tie_weights": True})["weight_decay"] == TrainConfig.weight_decay
     assert "weight_decay" not in chosen(short, seconds=240, given={"weight_decay": 0.0})
 
 

@@ -170,6 +170,15 @@ def test_a_run_starts_from_the_weights_of_another(corpus: Path) -> None:
         train(corpus, init_from="run", cell="gru")
 
 
+def test_a_run_from_the_weights_of_another_has_no_more_weight_decay_than_usual() -> None:
+    text = "".join(map(chr, range(0x4E00, 0x4F00 + 100))) * 3
+    first = train(text=text, out="run", max_steps=30_000, **SMALL)
+    assert first.plan.config["weight_decay"] > TrainConfig.weight_decay
+    list(train(text=text, out="short", max_steps=1, **SMALL))
+    further = train(text=text, init_from="short", max_steps=30_000)
+    assert further.plan.config["tie_weights"] and further.plan.config["weight_decay"] == TrainConfig.weight_decay
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     ({"hiden_size": 8}, "there is no setting 'hiden_size'; did you mean 'hidden_size'"),
     ({"vocab_size": 8}, "there is no setting 'vocab_size'"), ({"zzz": 8}, "there are .*batch_size, "),
