@@ -157,12 +157,8 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
     dropout = spared * _dropout(strain, NO_DROPOUT, DROPOUT_SLOPE)
     settings.setdefault("dropout", round(20 * dropout) / 20)
     settings.setdefault("recurrent_dropout", round(20 * _dropout(strain, NO_RECURRENT, RECURRENT_SLOPE)) / 20)
-    optimizer = settings.get("optimizer", TrainConfig.optimizer)
-    # Only where it is decoupled: in a gradient, as much would be all there is.
-    decays = settings["tie_weights"] and task.vocab_size > ONE_HOT_CHARACTERS and optimizer in DECOUPLED
-    decay = min(DECAY_TIED * strain, MOST_DECAY) if decays else 0.0
-    settings.setdefault("weight_decay", max(float(f"{decay:.1g}"), TrainConfig.weight_decay))
-    if optimizer in ("cadamw", "adamw", "adam"):
+    settings.setdefault("weight_decay", _weight_decay(settings, task.vocab_size, strain))
+    if settings.get("optimizer", TrainConfig.optimizer) in ("cadamw", "adamw", "adam"):
         settings.setdefault("lr", _learning_rate(settings, step))
     settings.setdefault("garble", GARBLE if task.characters >= GARBLED_FROM else 0.0)
     chosen = {name: value for name, value in settings.items() if name not in given}
@@ -171,6 +167,15 @@ def choose(task: Task, given: Mapping[str, Any]) -> Choice:
 
 def _dropout(strain: float, least: float, slope: float) -> float:
     return min(slope * math.log(max(strain / least, 1.0)), MOST_DROPOUT)
+
+
+def _weight_decay(settings: Mapping[str, Any], vocab_size: int, strain: float) -> float:
+    """Return the decay, rounded to a digit; more than usual only where it is decoupled, since in a gradient it is all."""
+    usual = TrainConfig.weight_decay
+    decoupled = settings.get("optimizer", TrainConfig.optimizer) in DECOUPLED
+    if not (decoupled and settings["tie_weights"] and vocab_size > ONE_HOT_CHARACTERS):
+        return usual
+    return max(usual, float(f"{min(DECAY_TIED * strain, MOST_DECAY):.1g}"))
 
 
 def _learning_rate(settings: Mapping[str, Any], step: int) -> float:
