@@ -170,7 +170,7 @@ def _dropout(strain: float, least: float, slope: float) -> float:
 
 
 def _weight_decay(settings: Mapping[str, Any], vocab_size: int, strain: float) -> float:
-    """Return the decay, rounded to a digit; more than usual only where it is decoupled, since in a gradient it is all."""
+    """Return the decay, to one digit; more than usual only where it is decoupled: in a gradient it would be all."""
     usual = TrainConfig.weight_decay
     decoupled = settings.get("optimizer", TrainConfig.optimizer) in DECOUPLED
     if not (decoupled and settings["tie_weights"] and vocab_size > ONE_HOT_CHARACTERS):
